@@ -55,6 +55,8 @@ export const G_OFF = 8;
 export const G_LEN = 10;
 /** u16: the granting domain. */
 export const G_DOM = 12;
+/** u16: the source port's own (a netif vif keeps the slot's id here). */
+export const G_COOKIE = 14;
 
 // ---- Copy segment: GNTTABOP_copy's idea (xen/grant_table.h); each end is an arena address or a grant
 export const SEG_SIZE = 32;

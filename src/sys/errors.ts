@@ -4,29 +4,26 @@ import { getSystemErrorName } from 'node:util';
 /** Something a person can mend: what went wrong, and what to do about it. Exit code 1 on the command line. */
 export class SetupError extends Error {
   override readonly name: string = 'SetupError';
-  /** @param hint what to do about it, one sentence; shown after the message. */
-  constructor(
-    message: string,
-    readonly hint = '',
-    options?: ErrorOptions,
-  ) {
+  /** What to do about it, one sentence; shown after the message. */
+  readonly hint: string;
+  constructor(message: string, hint = '', options?: ErrorOptions) {
     super(message, options);
+    this.hint = hint;
   }
 }
 
 /** A system call that failed: which one, on what, the errno and its name. */
 export class SysError extends SetupError {
   override readonly name = 'SysError';
+  readonly call: string;
+  readonly errno: number;
+  /** `ENOENT`. */
   readonly code: string;
-  constructor(
-    readonly call: string,
-    readonly errno: number,
-    subject = '',
-    hint = '',
-  ) {
-    const code = errnoName(errno);
-    super(`${call}${subject ? ` ${subject}` : ''}: ${code}`, hint);
-    this.code = code;
+  constructor(call: string, errno: number, subject = '', hint = '') {
+    super(`${call}${subject ? ` ${subject}` : ''}: ${errnoName(errno)}`, hint);
+    this.call = call;
+    this.errno = errno;
+    this.code = errnoName(errno);
   }
 }
 

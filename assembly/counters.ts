@@ -1,0 +1,56 @@
+// Counters of one port: COUNTERS_SIZE bytes of u64 in the arena. "in" is from the port into the datapath,
+// "out" from the datapath to the port. Written by the datapath thread alone, read by anybody.
+export const COUNTERS_MAX = 64;
+export const COUNTERS_SIZE = 512;
+
+export const C_IN_FRAMES = 0;
+export const C_IN_BYTES = 1;
+export const C_OUT_FRAMES = 2;
+export const C_OUT_BYTES = 3;
+/** Copy segments and bytes moved to or from this port's peer by our own hand. */
+export const C_COPIES = 4;
+export const C_COPIED_BYTES = 5;
+/** Wake-ups sent to the peer, and received from it. */
+export const C_NOTIFICATIONS = 6;
+export const C_EVENTS = 7;
+export const C_CACHE_HITS = 8;
+export const C_CACHE_MISSES = 9;
+export const C_CACHE_EVICTIONS = 10;
+export const C_IN_GSO = 11;
+export const C_OUT_GSO = 12;
+/** Frames segmented, and checksums completed, in software because the receiver cannot. */
+export const C_SEGMENTED = 13;
+export const C_CSUM_FILLED = 14;
+/** Times a frame for this port had to wait for room. */
+export const C_OUT_WAITS = 15;
+
+// Drops, each under its reason. src/datapath/counters.ts gives them their names.
+export const DROP_FIRST = 24;
+export const DROP_RUNT = 24;
+export const DROP_OVERSIZE = 25;
+export const DROP_BAD_SLOT = 26;
+export const DROP_TOO_MANY_SLOTS = 27;
+export const DROP_BAD_GRANT = 28;
+export const DROP_BAD_CSUM = 29;
+export const DROP_BAD_GSO = 30;
+export const DROP_SPOOFED = 31;
+export const DROP_UNKNOWN_UNICAST = 32;
+export const DROP_SELF = 33;
+export const DROP_RX_FULL = 34;
+export const DROP_RX_STALLED = 35;
+export const DROP_TAP_ERROR = 36;
+export const DROP_NO_BUFFER = 37;
+export const DROP_FENCED = 38;
+export const DROP_PORT_GONE = 39;
+export const DROP_PEER_ERROR = 40;
+export const DROP_NO_SG = 41;
+export const DROP_EMPTY_GROUP = 42;
+export const DROP_LAST = 42;
+
+// Why a peer was fenced: it broke the protocol itself, not just one frame.
+export const FENCE_RING_OVERFLOW = 1;
+export const FENCE_MISSING_SLOT = 2;
+export const FENCE_ENDLESS_CHAIN = 3;
+export const FENCE_UNKNOWN_EXTRA = 4;
+export const FENCE_PAGE_CROSSED = 5;
+export const FENCE_BAD_ID = 6;

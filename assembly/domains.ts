@@ -1,0 +1,79 @@
+// What the embedded hypervisor knows of each domain, for the grant checks of the datapath. Private memory;
+// only the grant table itself is shared with its guest.
+import {
+  GRANT_ENTRY_SIZE, GTF_permit_access, GTF_reading, GTF_readonly, GTF_type_mask, GTF_writing, GNTST_bad_domain,
+  GNTST_bad_gntref, GNTST_bad_page, GNTST_okay, GNTST_permission_denied,
+} from '../src/abi/grant_table';
+import { DOM_BASE, DOM_FRAMES, DOM_GRANTS, DOM_SIZE, DOM_TABLE, DOMAINS_MAX } from './grant_layout';
+
+const BUSY: u64 = GTF_reading | GTF_writing;
+const FLAGS_OTHER: u64 = 0xffff & ~<u64>(GTF_type_mask | GTF_readonly | GTF_reading | GTF_writing);
+
+/** The record of a domain, or 0. */
+// @ts-ignore: decorator
+@inline
+export function domainOf(domains: u32, domid: u32): u32 {
+  if (domid >= <u32>DOMAINS_MAX) return 0;
+  const dom = domains + domid * DOM_SIZE;
+  return load<u32>(dom, DOM_TABLE) == 0 ? 0 : dom;
+}
+
+/** One atomic look at a grant entry: u16 flags, u16 domid, u32 frame, without the bits that say "in use". */
+// @ts-ignore: decorator
+@inline
+export function entryOf(dom: u32, gref: u32): u64 {
+  return atomic.load<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE) & ~BUSY;
+}
+
+/** GNTST_okay when this entry lets `backend` access a page of the domain's RAM in that direction. */
+// @ts-ignore: decorator
+@inline
+export function entryAllows(dom: u32, entry: u64, backend: u32, write: bool): i32 {
+  if ((entry & GTF_type_mask) != GTF_permit_access || (entry & FLAGS_OTHER) != 0) return GNTST_bad_gntref;
+  if (((<u32>entry >> 16) & 0xffff) != backend) return GNTST_bad_domain;
+  if (write && (entry & GTF_readonly) != 0) return GNTST_permission_denied;
+  if (<u32>(entry >> 32) >= load<u32>(dom, DOM_FRAMES)) return GNTST_bad_page;
+  return GNTST_okay;
+}
+
+/**
+ * Marks an entry in use for one copy, as Xen does (GTF_reading, and GTF_writing for a write), if it allows
+ * it. Returns the entry; its low bits say 0 when refused, and `refusal()` says why.
+ */
+export function pin(dom: u32, gref: u32, backend: u32, write: bool): u64 {
+  why = GNTST_bad_gntref;
+  if (gref >= load<u32>(dom, DOM_GRANTS)) return 0;
+  const at = load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE;
+  const mark: u64 = write ? BUSY : GTF_reading;
+  for (let tries = 0; tries < 4; tries++) {
+    const old = atomic.load<u64>(at);
+    why = entryAllows(dom, old & ~BUSY, backend, write);
+    if (why != GNTST_okay) return 0;
+    if ((old & mark) == mark) return old;
+    if (atomic.cmpxchg<u64>(at, old, old | mark) == old) return old | mark;
+  }
+  why = GNTST_bad_gntref; // the guest changes the entry faster than we can mark it
+  return 0;
+}
+
+let why: i32 = 0;
+
+export function refusal(): i32 {
+  return why;
+}
+
+/** Takes the marks of `pin` away. No batch overlaps another of this thread, so no count is kept. */
+export function unpin(dom: u32, gref: u32): void {
+  atomic.and<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE, ~BUSY);
+}
+
+/** First byte of the domain's RAM in this process, outside the arena. */
+// @ts-ignore: decorator
+@inline
+export function ramOf(dom: u32): u64 {
+  return load<u64>(dom, DOM_BASE);
+}
+
+export function refuseWith(code: i32): void {
+  why = code;
+}

@@ -1,0 +1,32 @@
+// The forwarding table and the port records in the arena: private memory, written by the datapath thread.
+
+/** MAC table: open addressing, MAC_SLOTS entries. An entry is u64 key (MAC in the low 48 bits, bit 48 set), u32 port. */
+export const MAC_SLOTS = 4096;
+export const MAC_ENTRY = 16;
+export const MAC_KEY = 0;
+export const MAC_PORT = 8;
+export const MAC_TABLE_SIZE = 65536;
+
+/** Port records, PORT_SIZE bytes each, indexed by port id. */
+export const PORT_SIZE = 32;
+export const PORT_MAC = 0; // u64: its MAC as a key; what it may send from
+export const PORT_FLAGS = 8; // u32: PORT_*
+export const PORT_WIRE = 12; // u32: port that gets everything, when PORT_WIRED
+export const PORT_COUNTERS = 16; // u32 address
+export const PORT_LIST = 20; // u32 address: u32 count, then BURST × u32 frames for this port in this round
+
+export const PORT_ATTACHED = 1;
+/** May send from any source MAC (an uplink). */
+export const PORT_ANY_SOURCE = 2;
+/** Joined to one other port: no look-up, no checks (the two ports of a guest). */
+export const PORT_WIRED = 4;
+
+export const PORT_LIST_SIZE = 260;
+
+/** The forwarding state as a whole. */
+export const FWD_SIZE = 64;
+export const FWD_MACS = 0; // u32 address of the MAC table
+export const FWD_PORTS = 4; // u32 address of the port records
+export const FWD_UPLINK = 8; // u32 port id, 0 = none
+export const FWD_TARGETS = 12; // u32 address: u32 count, then port ids with a non-empty list this round
+export const FWD_ACTIVE = 16; // u32 address: u32 count, then ids of attached ports

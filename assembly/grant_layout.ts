@@ -1,0 +1,35 @@
+// Records of the embedded hypervisor and of the transfers, in the arena, private to the back end.
+
+/** Domain records: DOM_SIZE bytes each, indexed by domid. */
+export const DOMAINS_MAX = 1024;
+export const DOM_SIZE = 32;
+export const DOM_TABLE = 0; // u32 address of the mapped grant table; 0 = no such domain
+export const DOM_GRANTS = 4; // u32 entries in it
+export const DOM_FRAMES = 8; // u32 pages of RAM
+export const DOM_BASE = 16; // u64 address of its RAM in this process, outside the arena
+export const DOM0 = 0;
+
+/** Mapping cache of one vif (transfer "persistent"). */
+export const CACHE_SIZE = 64;
+export const CACHE_DOMAINS = 0; // u32 address of the domain records
+export const CACHE_DOMID = 4; // u32
+export const CACHE_WINDOW = 8; // u32 address of CACHE_CAPACITY pages of arena
+export const CACHE_CAPACITY = 12; // u32 pages
+export const CACHE_INDEX = 16; // u32 address: u32 a grant reference, slot + 1
+export const CACHE_SLOTS = 20; // u32 address: CACHE_SLOT bytes a page
+export const CACHE_TICK = 24; // u32: grows with every batch
+export const CACHE_FLOOR = 28; // u32: nothing used at or after this tick may be evicted
+export const CACHE_COUNTERS = 32; // u32
+export const CACHE_ID = 36; // u32: what the host's mapPage is told
+export const CACHE_GRANTS = 40; // u32 entries in CACHE_INDEX
+export const CACHE_USED = 44; // u32 slots ever filled, in order
+
+export const CACHE_SLOT = 24;
+export const SLOT_ENTRY = 0; // u64 grant entry when it was mapped; 0 = empty
+export const SLOT_GREF = 8; // u32
+export const SLOT_USED = 12; // u32 tick of the last use
+export const SLOT_WRITABLE = 16; // u32
+
+/** iovecs of one process_vm_readv(2) call: u64 base, u64 length. */
+export const IOVEC_SIZE = 16;
+export const IOV_MAX = 1024;

@@ -1,0 +1,108 @@
+// Private state of one netif queue in the arena, never shared with the peer. Written by the datapath thread.
+
+// ---- netback queue -------------------------------------------------------------------------------
+export const NB_SIZE = 128;
+export const NB_TX_RING = 0; // u32 address of the mapped ring page
+export const NB_RX_RING = 4;
+export const NB_TX_CONS = 8; // next TX request to read
+export const NB_TX_RSP = 12; // next TX response to write
+export const NB_TX_PUBLISHED = 16; // TX responses the guest has been shown
+export const NB_RX_CONS = 20; // next RX request to use
+export const NB_RX_RSP = 24; // next RX response to write
+export const NB_RX_PUBLISHED = 28;
+export const NB_COUNTERS = 32; // u32 address
+export const NB_DOMID = 36;
+export const NB_PORT = 40;
+export const NB_FENCED = 44; // 0, or FENCE_*
+export const NB_FEATURES = 48; // FE_*
+export const NB_RX_WANTED = 52; // RX slots that a waiting frame needs, 0 = none waits
+export const NB_STALLED = 56; // 1: frames for it are dropped until it has room again
+export const NB_META = 60; // u32 address of NB_META_SIZE bytes: responses being prepared
+export const NB_PATIENCE = 64; // ms a frame may wait for this guest now
+export const NB_STALLED_AT = 80; // ms clock when it stalled
+export const NB_SEGS = 68; // u32 address of the shard's copy segments
+export const NB_SEGS_MAX = 72;
+
+/** What the front end can receive. */
+export const FE_SG = 1;
+export const FE_GSO4 = 2;
+export const FE_GSO6 = 4;
+export const FE_CSUM4 = 8;
+export const FE_CSUM6 = 16;
+
+/** Responses being prepared, one of 256 entries a RX slot. */
+export const NB_META_SIZE = 4096;
+export const META_ENTRY = 16;
+export const META_RESPONSE = 0; // u64: the response as it will stand in the ring
+export const META_KIND = 8; // u32: META_*
+export const META_REST = 0; // a further data slot
+export const META_EXTRA = 1;
+export const META_HEAD = 2;
+export const META_HEAD_FAILED = 3;
+
+/** A guest that let a frame wait this long (ms) is stalled; each stall halves it, down to the least. */
+export const PATIENCE_MOST = 200;
+export const PATIENCE_LEAST = 10;
+/** A stalled guest that shows this many free RX slots is trusted again. */
+export const UNSTALL_SLOTS = 32;
+
+/** Header bytes fetched from a guest before a frame is looked at (Linux netback: XEN_NETBACK_TX_COPY_LEN). */
+export const HEADER_FETCH = 128;
+/** A longer chain of slots ends the connection (Linux netback: fatal_skb_slots). */
+export const FATAL_SLOTS = 20;
+/** Most segments a frame can need: its slots or pages, header pieces on top. */
+export const SEGS_PER_FRAME = 64;
+
+// ---- push verdicts: what stopped netbackPush before the end of its list ----------------------------
+export const PUSH_DONE = 0;
+/** The receiver has no room: try again later. */
+export const PUSH_FULL = 1;
+/** The frame needs its checksum completed, or to be segmented, in software. */
+export const PUSH_CSUM = 2;
+export const PUSH_SEGMENT = 3;
+/** The segment list is full: move it, commit, and go on. */
+export const PUSH_FLUSH = 4;
+
+// ---- netfront queue --------------------------------------------------------------------------------
+export const NF_SIZE = 256;
+export const NF_TX_RING = 0;
+export const NF_RX_RING = 4;
+export const NF_TX_REQ = 8; // next TX request to write
+export const NF_TX_PUBLISHED = 12;
+export const NF_TX_CONS = 16; // next TX response to read
+export const NF_RX_REQ = 20;
+export const NF_RX_PUBLISHED = 24;
+export const NF_RX_CONS = 28;
+export const NF_COUNTERS = 32;
+export const NF_RAM = 36; // u32 address of the granted pages
+export const NF_RAM_PAGES = 40;
+export const NF_GREF = 44; // grant reference of the first granted page; page i has NF_GREF + i
+export const NF_FENCED = 48;
+export const NF_FEATURES = 52; // BE_*
+export const NF_POOL = 56; // u32 address of the buffer pool (TX)
+export const NF_PAGES = 60; // u32 address of the page stack (RX)
+export const NF_TX_TABLE = 64; // u32 address of NF_TX_TABLE_SIZE bytes, indexed by request id, see TX_*
+export const NF_RX_TABLE = 68; // u32 address: 256 × u32, the page posted in that slot
+export const NF_FREE_IDS = 72; // u32 address of a stack of free request ids, + 1 so that 0 means none
+export const NF_RX_TARGET = 76; // RX requests to keep posted
+export const NF_WAITING = 80; // 1: a frame waits for TX slots
+export const NF_PORT = 84;
+
+export const NF_TX_TABLE_SIZE = 3072;
+/** Within the table, 256 × u32 each: id + 1 of the frame's first slot (0 = free); on that one, slots unanswered, buffer. */
+export const TX_HEAD = 0;
+export const TX_LEFT = 1024;
+export const TX_BUFFER = 2048;
+export const NF_RX_TABLE_SIZE = 1024;
+
+/** What the back end can receive. */
+export const BE_SG = 1;
+export const BE_GSO4 = 2;
+export const BE_GSO6 = 4;
+export const BE_CSUM4 = 8;
+export const BE_CSUM6 = 16;
+
+// ---- stack of addresses (buffers, pages): u32 count, u32 capacity, then the addresses ---------------
+export const STACK_COUNT = 0;
+export const STACK_CAPACITY = 4;
+export const STACK_ITEMS = 8;

@@ -1,0 +1,89 @@
+/** What every rival of the benchmark is: something that joins two taps, each alone in its namespace as eth0. */
+import { accessSync, constants } from 'node:fs';
+import { SetupError } from '../../src/sys/errors.js';
+import { Namespaces, type Netns } from '../netns.js';
+
+export interface Rival {
+  readonly name: string;
+  /** How it was built and set up, for a figure's conditions. */
+  readonly notes: string[];
+  /** Why it cannot run here; undefined if it can. */
+  missing(): string | undefined;
+  /** Brings up namespaces, taps and the rival's processes. Throws SetupError, leaving nothing behind. */
+  start(): Promise<Running>;
+}
+
+/** A rival that is up. */
+export interface Running {
+  nsA: Netns;
+  nsB: Netns;
+  addressA: string;
+  addressB: string;
+  /** The processes that carry frames: whose CPU time is the rival's cost. */
+  pids: number[];
+  /** Ends processes, taps and namespaces. */
+  stop(): Promise<void>;
+}
+
+export const ADDRESS_A = '10.77.0.1';
+export const ADDRESS_B = '10.77.0.2';
+
+/** Why no rival can have taps here; undefined if it can. */
+export function tapsMissing(): string | undefined {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch {
+    return '/dev/net/tun may not be opened (modprobe tun; run as root)';
+  }
+}
+
+/** The three namespaces of a rival: it lives in `hub`, where it makes its taps, the guests' ends are A and B. */
+export interface Stage {
+  hub: Netns;
+  nsA: Netns;
+  nsB: Netns;
+}
+
+/** Names that the rivals give their taps while these are in the hub. */
+export const TAP_A = 'tapA';
+export const TAP_B = 'tapB';
+
+/**
+ * Builds a stage, lets `launch` start the rival in its hub (it returns once TAP_A and TAP_B exist there), and
+ * moves the taps to A and B. A tap that changes namespace stays tied to the file descriptor that made it, so
+ * one process can serve taps of two namespaces without ever entering either.
+ */
+export async function setStage(
+  launch: (stage: Stage) => Promise<{ pids: number[]; stop(): Promise<void> }>,
+): Promise<Running> {
+  const spaces = await Namespaces.open();
+  let stop = () => spaces.close();
+  try {
+    const stage: Stage = { hub: await spaces.add(), nsA: await spaces.add(), nsB: await spaces.add() };
+    const rival = await launch(stage);
+    stop = async () => {
+      await rival.stop();
+      await spaces.close();
+    };
+    await moveTap(stage.hub, TAP_A, stage.nsA, ADDRESS_A);
+    await moveTap(stage.hub, TAP_B, stage.nsB, ADDRESS_B);
+    const { nsA, nsB } = stage;
+    return { nsA, nsB, addressA: ADDRESS_A, addressB: ADDRESS_B, pids: rival.pids, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** MTU, queue length and queueing discipline stay the kernel's defaults: 1500, 1000, fq_codel or pfifo_fast. */
+async function moveTap(hub: Netns, tap: string, ns: Netns, address: string): Promise<void> {
+  await hub.ip(`link set ${tap} down`, `link set ${tap} netns ${ns.pid} name eth0`);
+  await ns.ip(`addr add ${address}/24 dev eth0`, 'link set eth0 up');
+}
+
+/** Waits until A reaches B. Throws SetupError if it does not within ten seconds. */
+export async function untilReachable(r: Running): Promise<void> {
+  const { status } = await r.nsA.run(['ping', '-c', '1', '-w', '10', '-i', '0.2', r.addressB]);
+  if (status !== 0) throw new SetupError(`no ping from ${r.addressA} to ${r.addressB} within 10 s`);
+}

@@ -1,0 +1,98 @@
+/** The hot loops (assembly/), compiled once, instantiated on each thread that runs them over the one arena. */
+import { readFileSync } from 'node:fs';
+import type { Arena } from './arena.js';
+
+/** What assembly/index.ts exports. Addresses are arena offsets; the comments stand beside the code there. */
+export interface Loops {
+  csumPartial(address: number, length: number, sum: number): number;
+  csumFold(sum: number): number;
+  clearCounters(counters: number): void;
+  copyBytes(to: number, from: number, length: number): void;
+  frameClear(frame: number, source: number): void;
+  frameFromLinear(frame: number, address: number, length: number, header: number): void;
+  frameIsLocal(frame: number): number;
+  frameLinearize(frame: number, to: number): number;
+  classify(forward: number, list: number, n: number): void;
+  dispatch(forward: number, list: number, n: number): number;
+  settleRound(forward: number, list: number, n: number): void;
+  macAdd(forward: number, address: number, port: number): number;
+  macKey(address: number): bigint;
+  macLookup(forward: number, key: bigint): number;
+  macRemovePort(forward: number, port: number): void;
+  frameFillCsum(frame: number): number;
+  isTcpUdpCsum(frame: number): number;
+  offloadCheckVnet(frame: number): number;
+  offloadCsumFamily(frame: number): number;
+  offloadFromBlank(frame: number): number;
+  offloadGsoKind(frame: number): number;
+  segmentCount(frame: number): number;
+  segmentInto(frame: number, index: number, out: number): number;
+  initRing(ring: number): void;
+  pushRequests(ring: number, from: number, to: number): number;
+  pushResponses(ring: number, from: number, to: number): number;
+  netbackPull(nb: number, list: number, max: number): number;
+  netbackHeaders(nb: number, list: number, frames: number, segments: number): void;
+  netbackRefuse(nb: number, frame: number): void;
+  netbackRelease(nb: number, list: number, n: number, scratch: number): number;
+  netbackBounce(nb: number, list: number, from: number, n: number, frames: number, bounce: number): number;
+  netbackBounced(nb: number, segments: number): void;
+  netbackPublishTx(nb: number): number;
+  netbackArmTx(nb: number): number;
+  netbackPush(nb: number, list: number, from: number, n: number, now: number): number;
+  netbackPrepared(): number;
+  netbackCommit(nb: number): void;
+  netbackRoom(nb: number): number;
+  netbackWait(nb: number, frame: number, need: number, now: number): number;
+  netbackPublishRx(nb: number): number;
+  netbackArmRx(nb: number): number;
+  settleAll(counters: number, list: number, n: number): void;
+  netfrontPush(nf: number, list: number, from: number, n: number, now: number): number;
+  netfrontReap(nf: number): number;
+  netfrontPull(nf: number, list: number, max: number): number;
+  netfrontRelease(nf: number, list: number, n: number, scratch: number): number;
+  netfrontPost(nf: number): void;
+  netfrontPublish(nf: number): number;
+  netfrontArm(nf: number): number;
+  cacheTick(cache: number, floor: number): number;
+  cacheResolve(cache: number, segments: number, n: number): number;
+  cacheBorrow(cache: number, list: number, n: number, bad: number): number;
+  moveLocal(segments: number, n: number, counters: number): void;
+  grantPrepare(
+    domains: number,
+    segments: number,
+    from: number,
+    n: number,
+    base: number,
+    local: number,
+    remote: number,
+    max: number,
+  ): number;
+  grantNext(): number;
+  grantFinish(domains: number, segments: number, from: number, to: number, moved: number, counters: number): void;
+  stackPop(stack: number): number;
+  stackPush(stack: number, item: number): void;
+  tapPrepareReads(tap: number, list: number, n: number): number;
+  tapFinishRead(tap: number, frame: number, result: number): number;
+  tapPrepareWrite(tap: number, frame: number, index: number): number;
+  tapRelease(tap: number, list: number, n: number, scratch: number): number;
+  tapWritten(tap: number, frame: number): void;
+  uringQueue(ring: number, write: number, fd: number, iov: number, count: number, tag: number): void;
+  uringReap(ring: number, results: number): number;
+}
+
+/** What the loops call back for: mapping one page of a domain, on a miss of the mapping cache. */
+export interface LoopHost {
+  /** 0, or a negative errno. */
+  mapPage(cacheId: number, address: number, frame: number, writable: number): number;
+}
+
+const NOTHING: LoopHost = { mapPage: () => -38 /* ENOSYS: no cache on this thread */ };
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The loops over an arena, for the calling thread. */
+export function instantiateLoops(arena: Arena, host: LoopHost = NOTHING): Loops {
+  compiled ??= new WebAssembly.Module(readFileSync(new URL('../../netferry.wasm', import.meta.url)));
+  const imports = { env: { memory: arena.memory }, host: { mapPage: host.mapPage.bind(host) } };
+  return new WebAssembly.Instance(compiled, imports).exports as unknown as Loops;
+}

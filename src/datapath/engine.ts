@@ -1,0 +1,138 @@
+/**
+ * The burst engine: pull from every port, classify, push, release, and at the end of the round show peers what
+ * is new. Runs to completion on one thread; frames that must wait stay with their source port.
+ */
+import { F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
+import { DROP_PORT_GONE } from '../../assembly/counters.js';
+import type { Arena } from '../arena/arena.js';
+import { Forwarding } from './forwarding.js';
+import type { Port } from './port.js';
+import type { Loops } from '../arena/loops.js';
+
+export interface AttachOptions {
+  /** 6 bytes: the port's MAC. */
+  readonly mac?: Uint8Array;
+  readonly anySource?: boolean;
+}
+
+export class Engine {
+  readonly forwarding: Forwarding;
+  readonly #arena: Arena;
+  readonly #loops: Loops;
+  /** By id. */
+  readonly #ports: (Port | undefined)[] = new Array(PORTS_MAX).fill(undefined);
+  /** Attached, in order of arrival. */
+  #active: Port[] = [];
+  /** By id: frames in flight. */
+  readonly #flying = new Uint32Array(PORTS_MAX);
+  readonly #fences = new Set<number>();
+  /** A port whose peer broke the protocol, once. It takes no part from then on. */
+  onFenced: (port: Port) => void = () => {};
+
+  /** `forwarding`: FORWARDING_SIZE zeroed bytes of arena. */
+  constructor(arena: Arena, loops: Loops, forwarding: number) {
+    this.#arena = arena;
+    this.#loops = loops;
+    this.forwarding = new Forwarding(arena, loops, forwarding);
+  }
+
+  get ports(): readonly Port[] {
+    return this.#active;
+  }
+
+  /** False when another port has that MAC; the port is then not attached. */
+  attach(port: Port, options: AttachOptions = {}): boolean {
+    if (!this.forwarding.attach(port.id, port.counters, options.mac, options.anySource)) return false;
+    this.#ports[port.id] = port;
+    this.#active = [...this.#active, port];
+    this.#flying[port.id] = 0;
+    return true;
+  }
+
+  /** Frames on their way to it are dropped and counted where they came from; its own are forgotten. */
+  detach(id: number): void {
+    const port = this.#ports[id];
+    if (!port) return;
+    this.forwarding.detach(id);
+    this.#ports[id] = undefined;
+    this.#active = this.#active.filter((p) => p !== port);
+    this.#fences.delete(id);
+    this.#loops.settleAll(port.counters, port.list, this.#flying[id]);
+    this.#flying[id] = 0;
+    for (const other of this.#active) this.#forget(other, id);
+    port.close();
+  }
+
+  /** One round over all ports. True when any frame moved or waits. `now`: wrapping ms clock, never 0. */
+  round(now: number): boolean {
+    const active = this.#active;
+    let moved = false;
+    for (let i = 0; i < active.length; i++) {
+      const port = active[i];
+      const waiting = this.#flying[port.id];
+      const n = port.pull(waiting);
+      if (port.fenced !== 0) this.#fence(port);
+      if (n === 0) continue;
+      this.#route(port, n, now);
+      const left = port.release(n);
+      this.#flying[port.id] = left;
+      if (n > left) moved = true;
+    }
+    for (let i = 0; i < active.length; i++) active[i].flush();
+    return moved;
+  }
+
+  /** Before sleeping: every port asks for a wake-up. True when one has work already. */
+  arm(): boolean {
+    let work = false;
+    const active = this.#active;
+    for (let i = 0; i < active.length; i++) if (active[i].arm()) work = true;
+    return work;
+  }
+
+  /** True while frames wait for a receiver: sleep no longer than their deadline. */
+  get waiting(): boolean {
+    for (let i = 0; i < this.#active.length; i++) if (this.#flying[this.#active[i].id] > 0) return true;
+    return false;
+  }
+
+  #route(source: Port, n: number, now: number): void {
+    const forwarding = this.forwarding.address;
+    this.#loops.classify(forwarding, source.list, n);
+    const targets = this.#loops.dispatch(forwarding, source.list, n);
+    const u32 = this.#arena.u32;
+    // First what some receiver cannot take as grants: a group frame is settled by the first push.
+    for (let t = 0; t < targets; t++) {
+      const id = u32[this.forwarding.targets / 4 + 1 + t];
+      const list = this.forwarding.listOf(id);
+      if (this.#ports[id]?.takesGrants === false) source.localize(list + 4, u32[list / 4]);
+    }
+    for (let t = 0; t < targets; t++) {
+      const id = u32[this.forwarding.targets / 4 + 1 + t];
+      const list = this.forwarding.listOf(id);
+      const target = this.#ports[id];
+      if (target === undefined) continue;
+      target.push(list + 4, u32[list / 4], now);
+      if (target.fenced !== 0) this.#fence(target);
+    }
+    this.#loops.settleRound(forwarding, source.list, n);
+  }
+
+  #fence(port: Port): void {
+    if (this.#fences.has(port.id)) return;
+    this.#fences.add(port.id);
+    this.onFenced(port);
+  }
+
+  /** Settles the frames of `source` that were on their way to port `gone`. */
+  #forget(source: Port, gone: number): void {
+    const { u32, view } = this.#arena;
+    for (let i = 0; i < this.#flying[source.id]; i++) {
+      const frame = u32[source.list / 4 + i];
+      if (u32[(frame + F_VERDICT) / 4] !== gone || u32[(frame + F_SETTLED) / 4] !== 0) continue;
+      u32[(frame + F_SETTLED) / 4] = 1;
+      const counter = source.counters + DROP_PORT_GONE * 8;
+      view.setBigUint64(counter, view.getBigUint64(counter, true) + 1n, true);
+    }
+  }
+}

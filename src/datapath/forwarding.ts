@@ -1,0 +1,104 @@
+/** The forwarding table: MAC → port, and who is attached. The look-ups are in assembly/forward.ts. */
+import {
+  FWD_ACTIVE, FWD_MACS, FWD_PORTS, FWD_SIZE, FWD_TARGETS, FWD_UPLINK, MAC_TABLE_SIZE, PORT_ANY_SOURCE, PORT_ATTACHED,
+  PORT_COUNTERS, PORT_FLAGS, PORT_LIST, PORT_LIST_SIZE, PORT_MAC, PORT_SIZE, PORT_WIRE, PORT_WIRED,
+} from '../../assembly/forward_layout.js';
+import { PORTS_MAX } from '../../assembly/layout.js';
+import type { Arena } from '../arena/arena.js';
+import type { Loops } from '../arena/loops.js';
+
+const TARGETS_SIZE = 4 + PORTS_MAX * 4;
+const SCRATCH = 16;
+/** Bytes of arena for one forwarding table. */
+export const FORWARDING_SIZE =
+  FWD_SIZE + SCRATCH + MAC_TABLE_SIZE + PORTS_MAX * PORT_SIZE + 2 * TARGETS_SIZE + PORTS_MAX * PORT_LIST_SIZE;
+
+export class Forwarding {
+  /** Address of the state, for the loops. */
+  readonly address: number;
+  /** u32 count, then the ids of ports with frames this round. */
+  readonly targets: number;
+  readonly #arena: Arena;
+  readonly #loops: Loops;
+  readonly #ports: number;
+  readonly #active: number;
+  readonly #lists: number;
+  readonly #scratch: number;
+
+  /** Takes FORWARDING_SIZE zeroed bytes at `address`. */
+  constructor(arena: Arena, loops: Loops, address: number) {
+    this.#arena = arena;
+    this.#loops = loops;
+    this.address = address;
+    this.#scratch = address + FWD_SIZE;
+    const macs = this.#scratch + SCRATCH;
+    this.#ports = macs + MAC_TABLE_SIZE;
+    this.targets = this.#ports + PORTS_MAX * PORT_SIZE;
+    this.#active = this.targets + TARGETS_SIZE;
+    this.#lists = this.#active + TARGETS_SIZE;
+    this.#set(address + FWD_MACS, macs);
+    this.#set(address + FWD_PORTS, this.#ports);
+    this.#set(address + FWD_TARGETS, this.targets);
+    this.#set(address + FWD_ACTIVE, this.#active);
+  }
+
+  /** A port that sends from `mac` (6 bytes) only, or, with `anySource`, from any. False: the MAC is another's. */
+  attach(id: number, counters: number, mac: Uint8Array | undefined, anySource = false): boolean {
+    const record = this.#record(id);
+    if (mac) {
+      this.#arena.u8.set(mac, this.#scratch);
+      if (!this.#loops.macAdd(this.address, this.#scratch, id)) return false;
+      this.#arena.view.setBigUint64(record + PORT_MAC, this.#loops.macKey(this.#scratch), true);
+    }
+    this.#set(record + PORT_COUNTERS, counters);
+    this.#set(record + PORT_FLAGS, PORT_ATTACHED | (anySource ? PORT_ANY_SOURCE : 0));
+    const n = this.#arena.u32[this.#active / 4];
+    this.#arena.u32[this.#active / 4 + 1 + n] = id;
+    this.#arena.u32[this.#active / 4] = n + 1;
+    return true;
+  }
+
+  /** Joins two attached ports: what one receives the other gets, unseen. */
+  wire(a: number, b: number): void {
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ]) {
+      this.#set(this.#record(from) + PORT_WIRE, to);
+      this.#set(this.#record(from) + PORT_FLAGS, PORT_ATTACHED | PORT_WIRED);
+    }
+  }
+
+  detach(id: number): void {
+    this.#loops.macRemovePort(this.address, id);
+    const record = this.#record(id);
+    this.#arena.view.setBigUint64(record + PORT_MAC, 0n, true);
+    this.#set(record + PORT_FLAGS, 0);
+    const count = this.#active / 4;
+    const ids = [...this.#arena.u32.subarray(count + 1, count + 1 + this.#arena.u32[count])].filter((p) => p !== id);
+    this.#arena.u32.set(ids, count + 1);
+    this.#arena.u32[count] = ids.length;
+    if (this.#arena.u32[(this.address + FWD_UPLINK) / 4] === id) this.uplink(0);
+  }
+
+  /** Where unknown unicast goes; 0 = nowhere, it is dropped and counted. */
+  uplink(id: number): void {
+    this.#set(this.address + FWD_UPLINK, id);
+  }
+
+  /** Address of a port's list of frames in this round: u32 count, then the frames. */
+  listOf(id: number): number {
+    return this.#lists + id * PORT_LIST_SIZE;
+  }
+
+  #record(id: number): number {
+    if (id < 1 || id >= PORTS_MAX) throw new RangeError(`port id ${id}`);
+    const record = this.#ports + id * PORT_SIZE;
+    this.#set(record + PORT_LIST, this.listOf(id));
+    return record;
+  }
+
+  #set(address: number, value: number): void {
+    this.#arena.u32[address / 4] = value;
+  }
+}

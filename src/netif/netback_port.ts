@@ -1,0 +1,221 @@
+/**
+ * netback: one queue of a netif vif as a port. The ring work is in assembly/netback_*.ts, the moving of bytes is
+ * the transfer's; here they meet, a batch at a time.
+ */
+import { C_EVENTS } from '../../assembly/counters.js';
+import { BURST, F_VERDICT, SEG_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
+import {
+  FE_CSUM4, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_META_SIZE, NB_PATIENCE, NB_PORT, NB_RX_CONS, NB_RX_PUBLISHED,
+  NB_RX_RING, NB_RX_RSP, NB_SEGS, NB_SEGS_MAX, NB_SIZE, NB_TX_CONS, NB_TX_PUBLISHED, NB_TX_RING, NB_TX_RSP, PATIENCE_MOST, PUSH_CSUM, PUSH_DONE,
+  PUSH_FLUSH, PUSH_FULL,
+} from '../../assembly/netif_layout.js';
+import { RING_RSP_PROD } from '../abi/ring.js';
+import type { Arena } from '../arena/arena.js';
+import type { Loops } from '../arena/loops.js';
+import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
+import type { Port } from '../datapath/port.js';
+import { SOFTWARE_SIZE, type SegmentSink, SoftwareOffload } from '../datapath/software.js';
+import type { Transfer } from '../transfer/transfer.js';
+
+/** Bytes of arena for a queue's private state. */
+export const NETBACK_MEMORY = NB_SIZE + NB_META_SIZE + SOFTWARE_SIZE;
+/** Private copies of frames for receivers that cannot take grants: 64 KiB a descriptor, touched only then. */
+export const BOUNCE_SIZE = BURST * 65536;
+/** Copy segments of one datapath thread, shared by its ports. */
+export const SEGMENTS_MAX = 4096;
+export const SEGMENTS_SIZE = SEGMENTS_MAX * SEG_SIZE;
+
+/** Wakes the peer of one event channel. */
+export type Notify = () => void;
+
+export interface NetbackOptions {
+  readonly id: number;
+  readonly name: string;
+  readonly domid: number;
+  /** Arena addresses of the mapped ring pages. */
+  readonly txRing: number;
+  readonly rxRing: number;
+  /** What the front end can receive: FE_*. */
+  readonly features: number;
+  /** PORT_BLOCK, NETBACK_MEMORY and BOUNCE_SIZE bytes; SEGMENTS_SIZE of the thread's. */
+  readonly block: number;
+  readonly memory: number;
+  readonly bounce: number;
+  readonly segments: number;
+  /** Readable when the guest signals: one descriptor, or TX then RX. */
+  readonly descriptors: readonly number[];
+  readonly notifyTx: Notify;
+  /** The same function when the event channel is not split. */
+  readonly notifyRx: Notify;
+  readonly transfer: Transfer;
+}
+
+export class NetbackPort implements Port, SegmentSink {
+  readonly id: number;
+  readonly name: string;
+  readonly list: number;
+  readonly counters: number;
+  readonly takesGrants = true;
+  readonly descriptors: readonly number[];
+  readonly wantsChecksums: boolean;
+  /** Localizes frames of other ports for software offloads; the datapath thread sets it. */
+  localizeForeign: (list: number, n: number) => void = () => {};
+  readonly #u32: Uint32Array;
+  readonly #loops: Loops;
+  readonly #nb: number;
+  readonly #segments: number;
+  readonly #bounce: number;
+  readonly #block: PortBlock;
+  readonly #software: SoftwareOffload;
+  readonly #transfer: Transfer;
+  readonly #notifyTx: Notify;
+  readonly #notifyRx: Notify;
+
+  constructor(arena: Arena, loops: Loops, options: NetbackOptions) {
+    this.id = options.id;
+    this.name = options.name;
+    this.descriptors = options.descriptors;
+    this.wantsChecksums = (options.features & FE_CSUM4) === 0;
+    this.#u32 = arena.u32;
+    this.#loops = loops;
+    this.#nb = options.memory;
+    this.#segments = options.segments;
+    this.#bounce = options.bounce;
+    this.#transfer = options.transfer;
+    this.#notifyTx = options.notifyTx;
+    this.#notifyRx = options.notifyRx;
+    this.#block = portBlock(options.block);
+    this.list = this.#block.list;
+    this.counters = this.#block.counters;
+    fillList(arena, this.#block);
+    this.#software = new SoftwareOffload(arena, loops, options.memory + NB_SIZE + NB_META_SIZE);
+    // A fresh ring begins at 0. One that a predecessor of ours served goes on where its responses end: requests
+    // without an answer come again.
+    const txAt = Atomics.load(arena.u32, (options.txRing + RING_RSP_PROD) / 4);
+    const rxAt = Atomics.load(arena.u32, (options.rxRing + RING_RSP_PROD) / 4);
+    const fields: [number, number][] = [
+      [NB_TX_RING, options.txRing],
+      [NB_RX_RING, options.rxRing],
+      [NB_TX_CONS, txAt],
+      [NB_TX_RSP, txAt],
+      [NB_TX_PUBLISHED, txAt],
+      [NB_RX_CONS, rxAt],
+      [NB_RX_RSP, rxAt],
+      [NB_RX_PUBLISHED, rxAt],
+      [NB_COUNTERS, this.counters],
+      [NB_DOMID, options.domid],
+      [NB_PORT, this.id],
+      [NB_FEATURES, options.features],
+      [NB_META, options.memory + NB_SIZE],
+      [NB_PATIENCE, PATIENCE_MOST],
+      [NB_SEGS, options.segments],
+      [NB_SEGS_MAX, SEGMENTS_MAX],
+    ];
+    for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
+  }
+
+  get fenced(): number {
+    return this.#u32[(this.#nb + NB_FENCED) / 4];
+  }
+
+  pull(waiting: number): number {
+    if (waiting === BURST) return waiting;
+    const list = this.list + waiting * 4;
+    const pulled = this.#loops.netbackPull(this.#nb, list, BURST - waiting);
+    if (pulled === 0) return waiting;
+    const frames = pulled & 0xffff;
+    const segments = pulled >>> 16;
+    if (segments > 0) this.#transfer.move(this.#segments, segments);
+    this.#loops.netbackHeaders(this.#nb, list, frames, segments);
+    if (this.#transfer.borrows) this.#borrow(list, frames);
+    return waiting + frames;
+  }
+
+  push(list: number, n: number, now: number): void {
+    for (let from = 0; from < n; ) {
+      const result = this.#loops.netbackPush(this.#nb, list, from, n, now);
+      this.#commit();
+      from = result & 0xffff;
+      const why = result >>> 16;
+      if (why === PUSH_DONE || why === PUSH_FULL) return;
+      if (why !== PUSH_FLUSH && !this.#inSoftware(list + from * 4, why, now)) return;
+    }
+  }
+
+  pushSegments(list: number, n: number): void {
+    this.#loops.netbackPush(this.#nb, list, 0, n, 1);
+    this.#commit();
+  }
+
+  localize(list: number, n: number): void {
+    for (let from = 0; from < n; ) {
+      const result = this.#loops.netbackBounce(this.#nb, list, from, n, this.#block.frames, this.#bounce);
+      from = result & 0xffff;
+      const segments = result >>> 16;
+      if (segments === 0) continue;
+      this.#transfer.move(this.#segments, segments);
+      this.#loops.netbackBounced(this.#nb, segments);
+    }
+  }
+
+  release(n: number): number {
+    const waiting = this.#loops.netbackRelease(this.#nb, this.list, n, this.#block.scratch);
+    if (waiting === 0) this.#transfer.settle();
+    return waiting;
+  }
+
+  flush(): void {
+    const tx = this.#loops.netbackPublishTx(this.#nb);
+    const rx = this.#loops.netbackPublishRx(this.#nb);
+    if (tx) this.#notifyTx();
+    if (rx && !(tx && this.#notifyTx === this.#notifyRx)) this.#notifyRx();
+  }
+
+  arm(): boolean {
+    const tx = this.#loops.netbackArmTx(this.#nb);
+    return this.#loops.netbackArmRx(this.#nb) !== 0 || tx !== 0;
+  }
+
+  wake(): void {
+    const low = (this.counters + C_EVENTS * 8) / 4;
+    this.#u32[low]++;
+  }
+
+  close(): void {
+    this.#transfer.close();
+  }
+
+  #commit(): void {
+    const prepared = this.#loops.netbackPrepared();
+    if (prepared > 0) {
+      this.#transfer.move(this.#segments, prepared);
+      this.#loops.netbackCommit(this.#nb);
+    }
+  }
+
+  #borrow(list: number, frames: number): void {
+    const bad = this.#block.scratch;
+    const refused = this.#transfer.borrow(list, frames, bad);
+    for (let i = 0; i < refused; i++) this.#loops.netbackRefuse(this.#nb, this.#u32[bad / 4 + i]);
+  }
+
+  /** One frame that the guest cannot take as it is. False: it has to wait for room. */
+  #inSoftware(at: number, why: number, now: number): boolean {
+    this.localizeForeign(at, 1);
+    const frame = this.#u32[at / 4];
+    if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) return true;
+    if (why === PUSH_CSUM) {
+      this.#software.checksum(frame, this.counters);
+      return true;
+    }
+    const slots = this.#software.slots(frame);
+    if (slots === 0 || slots > 256) {
+      this.#software.refuse(frame, this.counters);
+      return true;
+    }
+    if (this.#loops.netbackRoom(this.#nb) < slots) return this.#loops.netbackWait(this.#nb, frame, slots, now) !== 0;
+    this.#software.segment(frame, this);
+    return true;
+  }
+}
+

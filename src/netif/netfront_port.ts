@@ -1,0 +1,167 @@
+/**
+ * netfront: a guest's half of a netif queue as a port. All its pages are granted once (`NetfrontMemory`); frames
+ * read by the guest's tap into those pages are sent without a copy, received pages are written to the tap as they
+ * are. The ring work is in assembly/netfront.ts.
+ */
+import { C_EVENTS, DROP_NO_BUFFER } from '../../assembly/counters.js';
+import { BURST, F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
+import {
+  BE_CSUM4, NF_COUNTERS, NF_FEATURES, NF_FENCED, NF_FREE_IDS, NF_GREF, NF_PAGES, NF_POOL, NF_PORT, NF_RAM, NF_RAM_PAGES,
+  NF_RX_RING, NF_RX_TABLE, NF_RX_TABLE_SIZE, NF_RX_TARGET, NF_SIZE, NF_TX_RING, NF_TX_TABLE, NF_TX_TABLE_SIZE, PUSH_CSUM, PUSH_DONE,
+  PUSH_FULL, STACK_CAPACITY, STACK_COUNT, STACK_ITEMS,
+} from '../../assembly/netif_layout.js';
+import { NETIF_RING_SIZE } from '../abi/ring.js';
+import type { Arena } from '../arena/arena.js';
+import type { Loops } from '../arena/loops.js';
+import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
+import type { Port } from '../datapath/port.js';
+import { SOFTWARE_SIZE, type SegmentSink, SoftwareOffload } from '../datapath/software.js';
+import type { Notify } from './netback_port.js';
+import { RX_PAGES } from './netfront_memory.js';
+
+const FREE_IDS_SIZE = STACK_ITEMS + NETIF_RING_SIZE * 4;
+const PAGES_SIZE = STACK_ITEMS + RX_PAGES * 4;
+/** Bytes of arena for a queue's private state. */
+export const NETFRONT_MEMORY =
+  NF_SIZE + NF_TX_TABLE_SIZE + NF_RX_TABLE_SIZE + FREE_IDS_SIZE + PAGES_SIZE + SOFTWARE_SIZE;
+
+export interface NetfrontOptions {
+  readonly id: number;
+  readonly name: string;
+  /** Arena address of RAM page 0; all pages from here on are granted under grefBase + page number. */
+  readonly ram: number;
+  readonly ramPages: number;
+  readonly grefBase: number;
+  /** Arena addresses of the ring pages, initialized. */
+  readonly txRing: number;
+  readonly rxRing: number;
+  /** First of RX_PAGES pages to receive into. */
+  readonly rxPages: number;
+  /** Stack of TX buffers in RAM; shared with the guest's tap. */
+  readonly buffers: number;
+  /** What the back end can receive: BE_*. */
+  readonly features: number;
+  readonly block: number;
+  readonly memory: number;
+  readonly descriptors: readonly number[];
+  readonly notifyTx: Notify;
+  readonly notifyRx: Notify;
+}
+
+export class NetfrontPort implements Port, SegmentSink {
+  readonly id: number;
+  readonly name: string;
+  readonly list: number;
+  readonly counters: number;
+  readonly takesGrants = false;
+  readonly descriptors: readonly number[];
+  readonly wantsChecksums: boolean;
+  readonly #u32: Uint32Array;
+  readonly #loops: Loops;
+  readonly #nf: number;
+  readonly #block: PortBlock;
+  readonly #software: SoftwareOffload;
+  readonly #notifyTx: Notify;
+  readonly #notifyRx: Notify;
+
+  constructor(arena: Arena, loops: Loops, options: NetfrontOptions) {
+    this.id = options.id;
+    this.name = options.name;
+    this.descriptors = options.descriptors;
+    this.wantsChecksums = (options.features & BE_CSUM4) === 0;
+    this.#u32 = arena.u32;
+    this.#loops = loops;
+    this.#nf = options.memory;
+    this.#notifyTx = options.notifyTx;
+    this.#notifyRx = options.notifyRx;
+    this.#block = portBlock(options.block);
+    this.list = this.#block.list;
+    this.counters = this.#block.counters;
+    fillList(arena, this.#block);
+    const txTable = options.memory + NF_SIZE;
+    const rxTable = txTable + NF_TX_TABLE_SIZE;
+    const freeIds = rxTable + NF_RX_TABLE_SIZE;
+    const pages = freeIds + FREE_IDS_SIZE;
+    this.#software = new SoftwareOffload(arena, loops, pages + PAGES_SIZE);
+    const fields: [number, number][] = [
+      [NF_TX_RING, options.txRing],
+      [NF_RX_RING, options.rxRing],
+      [NF_COUNTERS, this.counters],
+      [NF_RAM, options.ram],
+      [NF_RAM_PAGES, options.ramPages],
+      [NF_GREF, options.grefBase],
+      [NF_FEATURES, options.features],
+      [NF_POOL, options.buffers],
+      [NF_PAGES, pages],
+      [NF_TX_TABLE, txTable],
+      [NF_RX_TABLE, rxTable],
+      [NF_FREE_IDS, freeIds],
+      [NF_RX_TARGET, NETIF_RING_SIZE],
+      [NF_PORT, this.id],
+    ];
+    for (const [field, value] of fields) this.#u32[(this.#nf + field) / 4] = value;
+    this.#stack(freeIds, NETIF_RING_SIZE, (i) => i + 1);
+    this.#stack(pages, RX_PAGES, (i) => options.rxPages + (RX_PAGES - 1 - i) * 4096);
+    this.#loops.netfrontPost(this.#nf);
+    this.flush();
+  }
+
+  get fenced(): number {
+    return this.#u32[(this.#nf + NF_FENCED) / 4];
+  }
+
+  pull(waiting: number): number {
+    this.#loops.netfrontReap(this.#nf);
+    if (waiting === BURST) return waiting;
+    return waiting + this.#loops.netfrontPull(this.#nf, this.list + waiting * 4, BURST - waiting);
+  }
+
+  push(list: number, n: number, now: number): void {
+    for (let from = 0; from < n; ) {
+      const result = this.#loops.netfrontPush(this.#nf, list, from, n, now);
+      from = result & 0xffff;
+      const why = result >>> 16;
+      if (why === PUSH_DONE || why === PUSH_FULL) return;
+      const frame = this.#u32[list / 4 + from];
+      if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) continue;
+      if (why === PUSH_CSUM) this.#software.checksum(frame, this.counters);
+      else if (this.#software.slots(frame) === 0) this.#software.refuse(frame, this.counters);
+      else this.#software.segment(frame, this);
+    }
+  }
+
+  pushSegments(list: number, n: number): void {
+    const done = this.#loops.netfrontPush(this.#nf, list, 0, n, 1) & 0xffff;
+    this.#u32[(this.counters + DROP_NO_BUFFER * 8) / 4] += n - done; // the ring is full of the first ones
+  }
+
+  localize(): void {} // its frames are its own pages
+
+  release(n: number): number {
+    const left = this.#loops.netfrontRelease(this.#nf, this.list, n, this.#block.scratch);
+    this.#loops.netfrontPost(this.#nf);
+    return left;
+  }
+
+  flush(): void {
+    const wake = this.#loops.netfrontPublish(this.#nf);
+    if ((wake & 1) !== 0) this.#notifyTx();
+    if ((wake & 2) !== 0 && !((wake & 1) !== 0 && this.#notifyTx === this.#notifyRx)) this.#notifyRx();
+  }
+
+  arm(): boolean {
+    return this.#loops.netfrontArm(this.#nf) !== 0;
+  }
+
+  wake(): void {
+    this.#u32[(this.counters + C_EVENTS * 8) / 4]++;
+  }
+
+  close(): void {}
+
+  #stack(address: number, count: number, item: (i: number) => number): void {
+    this.#u32[(address + STACK_COUNT) / 4] = count;
+    this.#u32[(address + STACK_CAPACITY) / 4] = count;
+    for (let i = 0; i < count; i++) this.#u32[(address + STACK_ITEMS) / 4 + i] = item(i);
+  }
+}

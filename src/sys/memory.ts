@@ -1,0 +1,61 @@
+/** Mappings and sealed memory files: mmap(2), memfd_create(2), fcntl(2) F_ADD_SEALS. */
+import {
+  F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK,
+} from '../abi/fcntl.js';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_SHARED, MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_READ, PROT_WRITE } from '../abi/mman.js';
+import { addressOf, check, close, libc } from './libc.js';
+
+const mmap = libc.func('intptr_t mmap(intptr_t address, size_t length, int prot, int flags, int fd, int64_t offset)');
+const munmap = libc.func('int munmap(intptr_t address, size_t length)');
+const memfdCreate = libc.func('int memfd_create(const char *name, unsigned int flags)');
+const ftruncate = libc.func('int ftruncate(int fd, int64_t length)');
+const fcntl = libc.func('int fcntl(int fd, int command, int argument)');
+
+/** Where a shared WebAssembly memory begins in this process. It never grows, so it never moves. */
+export function baseOf(memory: WebAssembly.Memory): number {
+  return addressOf(new Uint8Array(memory.buffer));
+}
+
+/** Puts `length` bytes of file `fd` at `address`, over whatever was there. Throws SysError. */
+export function mapFixed(address: number, length: number, fd: number, offset: number, writable: boolean): void {
+  const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  check('mmap', mmap(address, length, prot, MAP_SHARED | MAP_FIXED, fd, offset), '', MAP_HINT);
+}
+
+/** Replaces a mapping by private zero pages: the address stays valid, the foreign memory is gone. */
+export function mapZero(address: number, length: number): void {
+  const flags = 0x02 /* MAP_PRIVATE */ | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+  check('mmap', mmap(address, length, PROT_READ | PROT_WRITE, flags, -1, 0), '', MAP_HINT);
+}
+
+/** Maps a whole file somewhere outside the arena; returns the address. */
+export function mapAnywhere(length: number, fd: number): number {
+  return check('mmap', mmap(0, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), '', MAP_HINT);
+}
+
+export function unmap(address: number, length: number): void {
+  check('munmap', munmap(address, length));
+}
+
+/**
+ * A memory file of `length` bytes whose size can never change again: no holder can truncate it under
+ * another's mapping (that would be a SIGBUS). The caller owns the descriptor.
+ */
+export function sealedMemory(name: string, length: number): number {
+  const fd = check('memfd_create', memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), name);
+  try {
+    check('ftruncate', ftruncate(fd, length), name);
+    check('fcntl F_ADD_SEALS', fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), name);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** The F_SEAL_* bits of a memory file. */
+export function sealsOf(fd: number): number {
+  return check('fcntl F_GET_SEALS', fcntl(fd, F_GET_SEALS, 0));
+}
+
+const MAP_HINT = 'when it says ENOMEM, raise vm.max_map_count or give vifs a smaller mapping cache';

@@ -1,0 +1,28 @@
+/**
+ * A transfer: how bytes move between frames and granted pages. Netback never says "memcpy": it fills a list of
+ * copy segments and asks its transfer to move them, a batch at a time. One file a mechanism.
+ */
+export interface Transfer {
+  readonly name: TransferName;
+  /**
+   * Moves segments [0, n) at `segments`: each end is an arena address or a grant, of this vif's domain or of
+   * another's. Each segment gets its own status; what a domain did never throws.
+   */
+  move(segments: number, n: number): void;
+  /**
+   * Makes the fragments of the vif's own frames list[0, n) readable in the arena, if the mechanism can do that
+   * without a copy. Frames whose grants do not allow it are written to `bad`; their number is returned.
+   */
+  borrow(list: number, n: number, bad: number): number;
+  /** Whether `borrow` makes frames readable. */
+  readonly borrows: boolean;
+  /** All frames that used what was borrowed before are released. */
+  settle(): void;
+  close(): void;
+}
+
+/** Mechanisms of the talk that can serve guests, by the name users choose. */
+export const TRANSFER_NAMES = ['persistent', 'grant-copy'] as const;
+export type TransferName = (typeof TRANSFER_NAMES)[number];
+/** The best one here, measured by `npm run bench`. */
+export const DEFAULT_TRANSFER: TransferName = 'persistent';

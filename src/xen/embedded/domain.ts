@@ -1,0 +1,125 @@
+/** The memory of one embedded domain: sealed RAM, a grant table in pages of its own, event channels. */
+import { GRANT_ENTRY_SIZE } from '../../abi/grant_table.js';
+import { PAGE_SIZE } from '../../../assembly/layout.js';
+import type { Arena } from '../../arena/arena.js';
+import { SetupError } from '../../sys/errors.js';
+import { createEventFd } from '../../sys/eventfd.js';
+import { close } from '../../sys/libc.js';
+import { mapAnywhere, sealedMemory, unmap } from '../../sys/memory.js';
+import type { Channel } from '../event_channels.js';
+import { type DomainMemory, recordDomain } from './grants.js';
+
+export interface DomainShape {
+  readonly ramPages: number;
+  readonly grantPages: number;
+}
+
+/** Room for both rings' worth of full-sized frames in flight and then some; untouched pages cost nothing. */
+export const DEFAULT_SHAPE: DomainShape = { ramPages: 6144, grantPages: 16 };
+
+/** Event channels a domain may have. */
+export const PORTS_PER_DOMAIN = 64;
+
+interface EventPort {
+  /** The domain waits here. */
+  readonly toDomain: number;
+  /** The back end waits here. */
+  readonly toBackend: number;
+  bound: boolean;
+}
+
+export class Domain implements DomainMemory {
+  readonly domid: number;
+  readonly name: string;
+  readonly shape: DomainShape;
+  readonly table: number;
+  readonly ramFd: number;
+  readonly grantFd: number;
+  readonly base: number;
+  readonly #arena: Arena;
+  readonly #records: number;
+  readonly #ports = new Map<number, EventPort>();
+  #nextPort = 1;
+  #gone = false;
+
+  /** Throws SetupError or SysError; nothing is left behind then. `records`: the domain records in the arena. */
+  constructor(arena: Arena, records: number, domid: number, name: string, shape: DomainShape = DEFAULT_SHAPE) {
+    this.#arena = arena;
+    this.#records = records;
+    this.domid = domid;
+    this.name = name;
+    this.shape = shape;
+    const ram = shape.ramPages * PAGE_SIZE;
+    const grants = shape.grantPages * PAGE_SIZE;
+    this.table = arena.allocate(grants, `the grant table of ${name}`);
+    const undo: (() => void)[] = [() => arena.free(this.table, grants)];
+    try {
+      this.ramFd = sealedMemory(`netferry:${name}:ram`, ram);
+      undo.push(() => close(this.ramFd));
+      this.grantFd = sealedMemory(`netferry:${name}:grants`, grants);
+      undo.push(() => close(this.grantFd));
+      this.base = mapAnywhere(ram, this.ramFd);
+      undo.push(() => unmap(this.base, ram));
+      arena.map(this.table, grants, this.grantFd, 0, true);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+    recordDomain(arena, records, domid, this);
+  }
+
+  get frames(): number {
+    return this.shape.ramPages;
+  }
+
+  get grants(): number {
+    return (this.shape.grantPages * PAGE_SIZE) / GRANT_ENTRY_SIZE;
+  }
+
+  /** EVTCHNOP_alloc_unbound: a port of this domain for domain 0 to bind, and its two descriptors. */
+  allocatePort(): { port: number; toDomain: number; toBackend: number } {
+    if (this.#ports.size >= PORTS_PER_DOMAIN) {
+      throw new SetupError(`${this.name}: no more than ${PORTS_PER_DOMAIN} event channels`);
+    }
+    const port = this.#nextPort++;
+    const toDomain = createEventFd();
+    const toBackend = createEventFd();
+    this.#ports.set(port, { toDomain, toBackend, bound: false });
+    return { port, toDomain, toBackend };
+  }
+
+  /** EVTCHNOP_bind_interdomain. Throws SetupError: no such port, or bound already. */
+  bindPort(port: number): Channel {
+    const found = this.#ports.get(port);
+    if (!found) throw new SetupError(`event channel ${port} of domain ${this.domid}: no such port`);
+    if (found.bound) throw new SetupError(`event channel ${port} of domain ${this.domid}: already bound`);
+    found.bound = true;
+    return { notifyFd: found.toDomain, waitFd: found.toBackend };
+  }
+
+  /** The remote end closed: the port can be bound again. */
+  unbindPort(port: number): void {
+    const found = this.#ports.get(port);
+    if (found) found.bound = false;
+  }
+
+  freePort(port: number): void {
+    const found = this.#ports.get(port);
+    if (!found) return;
+    this.#ports.delete(port);
+    close(found.toDomain);
+    close(found.toBackend);
+  }
+
+  /** Gives everything back. Whoever still uses its memory must have let go before. */
+  destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    recordDomain(this.#arena, this.#records, this.domid, undefined);
+    for (const port of [...this.#ports.keys()]) this.freePort(port);
+    unmap(this.base, this.shape.ramPages * PAGE_SIZE);
+    this.#arena.free(this.table, this.shape.grantPages * PAGE_SIZE);
+    close(this.ramFd);
+    close(this.grantFd);
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Where each constant of src/abi comes from, in C.
+ *
+ * A constant that bears its header's own name needs no row: the oracle asks the header for that very name,
+ * and a name no header knows does not compile. `C` holds the rest (offsets, sizes, function-like macros),
+ * `NEWER` those that older headers lack, with the value of the kernel release that brought them.
+ */
+export interface HeaderTable {
+  /** Included in this order. */
+  headers: string[];
+  /** Constant → C expression. */
+  C?: Record<string, string>;
+  /** Constant → value, where the installed header may be older than the constant. */
+  NEWER?: Record<string, { since: string; value: number }>;
+}
+
+/** Rows `PREFIX_FIELD → offsetof(type, field)`; a field that reads otherwise in TypeScript is `NAME:field`. */
+function offsets(prefix: string, type: string, fields: string): Record<string, string> {
+  const rows: Record<string, string> = {};
+  for (const field of fields.split(' ')) {
+    const [name, member] = field.includes(':') ? field.split(':') : [field.toUpperCase(), field];
+    rows[`${prefix}${name}`] = `offsetof(${type}, ${member})`;
+  }
+  return rows;
+}
+
+const xenHeaders = ['stdint.h', 'stddef.h', 'string.h'];
+
+export const TABLE: Record<string, HeaderTable> = {
+  ring: {
+    headers: [...xenHeaders, 'xenctrl.h', 'xen/io/netif.h'],
+    C: {
+      ...offsets('RING_', 'struct netif_tx_sring', 'req_prod req_event rsp_prod rsp_event pvt ENTRIES:ring'),
+      NETIF_RING_SIZE:
+        '__CONST_RING_SIZE(netif_tx, 4096) == __CONST_RING_SIZE(netif_rx, 4096) ? __CONST_RING_SIZE(netif_rx, 4096) : -1',
+      NETIF_CTRL_RING_SIZE: '__CONST_RING_SIZE(xen_netif_ctrl, 4096)',
+      TX_ENTRY_SIZE: 'sizeof(union netif_tx_sring_entry)',
+      RX_ENTRY_SIZE: 'sizeof(union netif_rx_sring_entry)',
+      CTRL_ENTRY_SIZE: 'sizeof(union xen_netif_ctrl_sring_entry)',
+      XEN_PAGE_SIZE: 'XC_PAGE_SIZE',
+      XEN_PAGE_SHIFT: 'XC_PAGE_SHIFT',
+    },
+  },
+  netif: {
+    headers: [...xenHeaders, 'xen/grant_table.h', 'xen/io/netif.h'],
+    C: {
+      ...offsets('TXREQ_', 'struct netif_tx_request', 'gref offset flags id size'),
+      ...offsets('TXRSP_', 'struct netif_tx_response', 'id status'),
+      ...offsets('RXREQ_', 'struct netif_rx_request', 'id pad gref'),
+      ...offsets('RXRSP_', 'struct netif_rx_response', 'id offset flags status'),
+      ...offsets('EXTRA_', 'struct netif_extra_info', 'type flags MCAST_ADDR:u.mcast.addr'),
+      ...offsets('EXTRA_GSO_', 'struct netif_extra_info', 'SIZE:u.gso.size TYPE:u.gso.type PAD:u.gso.pad'),
+      ...offsets('EXTRA_', 'struct netif_extra_info', 'GSO_FEATURES:u.gso.features HASH_TYPE:u.hash.type'),
+      ...offsets('EXTRA_HASH_', 'struct netif_extra_info', 'ALGORITHM:u.hash.algorithm VALUE:u.hash.value'),
+      NETIF_TX_REQUEST_SIZE: 'sizeof(struct netif_tx_request)',
+      NETIF_TX_RESPONSE_SIZE: 'sizeof(struct netif_tx_response)',
+      NETIF_RX_REQUEST_SIZE: 'sizeof(struct netif_rx_request)',
+      NETIF_RX_RESPONSE_SIZE: 'sizeof(struct netif_rx_response)',
+      NETIF_EXTRA_INFO_SIZE: 'sizeof(struct netif_extra_info)',
+    },
+  },
+  netif_ctrl: {
+    headers: [...xenHeaders, 'xen/grant_table.h', 'xen/io/netif.h'],
+    C: {
+      ...offsets(
+        'CTRLREQ_',
+        'struct xen_netif_ctrl_request',
+        'id type DATA0:data[0] DATA1:data[1] DATA2:data[2]',
+      ),
+      ...offsets('CTRLRSP_', 'struct xen_netif_ctrl_response', 'id type status data'),
+      ...offsets('GREF_', 'struct xen_netif_gref', 'ref flags status'),
+      XEN_NETIF_CTRL_REQUEST_SIZE: 'sizeof(struct xen_netif_ctrl_request)',
+      XEN_NETIF_CTRL_RESPONSE_SIZE: 'sizeof(struct xen_netif_ctrl_response)',
+      XEN_NETIF_GREF_SIZE: 'sizeof(struct xen_netif_gref)',
+    },
+  },
+  grant_table: {
+    headers: [...xenHeaders, 'xen/grant_table.h'],
+    C: {
+      ...offsets('GRANT_', 'struct grant_entry_v1', 'flags domid frame'),
+      GRANT_ENTRY_SIZE: 'sizeof(struct grant_entry_v1)',
+      GRANTS_PER_PAGE: '4096 / sizeof(struct grant_entry_v1)',
+    },
+  },
+  event_channel: { headers: [...xenHeaders, 'xen/xen.h', 'xen/event_channel.h'] },
+  xenbus: { headers: [...xenHeaders, 'xen/io/xenbus.h'] },
+  xs_wire: {
+    headers: ['errno.h', ...xenHeaders, 'xen/io/xs_wire.h'],
+    C: {
+      ...offsets('XSD_SOCKMSG_', 'struct xsd_sockmsg', 'type req_id tx_id len'),
+      XSD_SOCKMSG_SIZE: 'sizeof(struct xsd_sockmsg)',
+    },
+  },
+
+  virtio_net: {
+    headers: ['stddef.h', 'linux/virtio_net.h'],
+    C: {
+      ...offsets(
+        'VNET_',
+        'struct virtio_net_hdr_v1',
+        'flags gso_type hdr_len gso_size csum_start csum_offset',
+      ),
+      ...offsets('VNET_', 'struct virtio_net_hdr_v1', 'num_buffers'),
+      VIRTIO_NET_HDR_SIZE: 'sizeof(struct virtio_net_hdr)',
+      VIRTIO_NET_HDR_V1_SIZE: 'sizeof(struct virtio_net_hdr_v1)',
+    },
+    NEWER: { VIRTIO_NET_HDR_GSO_UDP_L4: { since: '6.2', value: 5 } },
+  },
+  if_tun: {
+    headers: ['stddef.h', 'sys/ioctl.h', 'linux/if.h', 'linux/if_tun.h'],
+    C: {
+      IFREQ_NAME: 'offsetof(struct ifreq, ifr_name)',
+      IFREQ_FLAGS: 'offsetof(struct ifreq, ifr_flags)',
+      IFREQ_SIZE: 'sizeof(struct ifreq)',
+    },
+    NEWER: { TUN_F_USO4: { since: '6.2', value: 0x20 }, TUN_F_USO6: { since: '6.2', value: 0x40 } },
+  },
+  mman: { headers: ['sys/mman.h'] },
+  fcntl: { headers: ['fcntl.h'] },
+  eventfd: { headers: ['sys/eventfd.h'] },
+  sched: { headers: ['sched.h'] },
+  epoll: {
+    headers: ['stddef.h', 'stdint.h', 'sys/epoll.h'],
+    // The generic layout is that of an unpacked struct; the packed one is what this machine's header says.
+    C: {
+      EPOLL_EVENT_EVENTS: 'offsetof(struct epoll_event, events)',
+      EPOLL_EVENT_DATA_X86_64: 'PACKED(offsetof(struct epoll_event, data), 4)',
+      EPOLL_EVENT_SIZE_X86_64: 'PACKED(sizeof(struct epoll_event), 12)',
+      EPOLL_EVENT_DATA_GENERIC: 'offsetof(struct { uint32_t events; uint64_t data; }, data)',
+      EPOLL_EVENT_SIZE_GENERIC: 'sizeof(struct { uint32_t events; uint64_t data; })',
+    },
+  },
+  socket: {
+    headers: ['stddef.h', 'sys/socket.h', 'sys/un.h'],
+    C: {
+      ...offsets(
+        'MSGHDR_',
+        'struct msghdr',
+        'NAME:msg_name NAMELEN:msg_namelen IOV:msg_iov IOVLEN:msg_iovlen',
+      ),
+      ...offsets('MSGHDR_', 'struct msghdr', 'CONTROL:msg_control CONTROLLEN:msg_controllen FLAGS:msg_flags'),
+      MSGHDR_SIZE: 'sizeof(struct msghdr)',
+      ...offsets('CMSG_', 'struct cmsghdr', 'LEN_OFFSET:cmsg_len LEVEL:cmsg_level TYPE:cmsg_type'),
+      CMSG_HEADER_SIZE: 'CMSG_LEN(0)',
+      CMSG_ALIGNMENT: 'CMSG_ALIGN(1)',
+      ...offsets('UCRED_', 'struct ucred', 'pid uid gid'),
+      UCRED_SIZE: 'sizeof(struct ucred)',
+      ...offsets('SUN_', 'struct sockaddr_un', 'FAMILY:sun_family PATH:sun_path'),
+      SUN_PATH_MAX: 'sizeof(((struct sockaddr_un *)0)->sun_path)',
+      SOCKADDR_UN_SIZE: 'sizeof(struct sockaddr_un)',
+    },
+  },
+  uio: {
+    headers: ['stddef.h', 'linux/uio.h'],
+    C: {
+      ...offsets('IOV_', 'struct iovec', 'BASE:iov_base LEN:iov_len'),
+      IOVEC_SIZE: 'sizeof(struct iovec)',
+    },
+  },
+  if_ether: {
+    headers: ['stddef.h', 'linux/if_ether.h'],
+    C: {
+      ...offsets('ETH_', 'struct ethhdr', 'DEST:h_dest SOURCE:h_source PROTO:h_proto'),
+      VLAN_HLEN: '2 * sizeof(__be16)', // include/linux/if_vlan.h, not exported: tag control, ethertype
+    },
+  },
+  inet: {
+    headers: [
+      'stddef.h',
+      'linux/in.h',
+      'linux/in6.h',
+      'linux/ip.h',
+      'linux/ipv6.h',
+      'linux/tcp.h',
+      'linux/udp.h',
+    ],
+    C: {
+      ...offsets('IPHDR_', 'struct iphdr', 'tot_len id frag_off ttl protocol check saddr daddr'),
+      IPHDR_SIZE: 'sizeof(struct iphdr)',
+      ...offsets('IPV6HDR_', 'struct ipv6hdr', 'payload_len nexthdr hop_limit saddr daddr'),
+      IPV6HDR_SIZE: 'sizeof(struct ipv6hdr)',
+      ...offsets('TCPHDR_', 'struct tcphdr', 'source dest seq ack_seq window check'),
+      TCPHDR_DOFF: 'offsetof(struct tcphdr, window) - 2', // bit fields have no offsetof
+      TCPHDR_FLAGS: 'offsetof(struct tcphdr, window) - 1',
+      TCPHDR_SIZE: 'sizeof(struct tcphdr)',
+      ...Object.fromEntries(
+        ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'CWR'].map((flag) => [
+          `TCP_FLAG_${flag}`,
+          `__builtin_bswap32(TCP_FLAG_${flag}) >> 16`, // the header has them in the big-endian word at offset 12
+        ]),
+      ),
+      ...offsets('UDPHDR_', 'struct udphdr', 'source dest len check'),
+      UDPHDR_SIZE: 'sizeof(struct udphdr)',
+    },
+  },
+  io_uring: {
+    headers: ['stddef.h', 'sys/syscall.h', 'linux/io_uring.h'],
+    C: {
+      ...offsets(
+        'SQE_',
+        'struct io_uring_sqe',
+        'opcode flags ioprio fd off addr len OP_FLAGS:rw_flags user_data',
+      ),
+      SQE_BUF_INDEX: 'offsetof(struct io_uring_sqe, buf_index)',
+      SQE_SIZE: 'sizeof(struct io_uring_sqe)',
+      ...offsets('CQE_', 'struct io_uring_cqe', 'user_data res flags'),
+      CQE_SIZE: 'sizeof(struct io_uring_cqe)',
+      ...offsets(
+        'PARAMS_',
+        'struct io_uring_params',
+        'sq_entries cq_entries flags sq_thread_cpu sq_thread_idle',
+      ),
+      ...offsets('PARAMS_', 'struct io_uring_params', 'features wq_fd sq_off cq_off'),
+      PARAMS_SIZE: 'sizeof(struct io_uring_params)',
+      ...offsets(
+        'SQ_OFF_',
+        'struct io_sqring_offsets',
+        'head tail ring_mask ring_entries flags dropped array',
+      ),
+      ...offsets(
+        'CQ_OFF_',
+        'struct io_cqring_offsets',
+        'head tail ring_mask ring_entries overflow cqes flags',
+      ),
+      // The last u64 of each: resv2 until Linux 6.5, then user_addr.
+      SQ_OFF_USER_ADDR: 'sizeof(struct io_sqring_offsets) - 8',
+      CQ_OFF_USER_ADDR: 'sizeof(struct io_cqring_offsets) - 8',
+      ...offsets('GETEVENTS_', 'struct io_uring_getevents_arg', 'sigmask sigmask_sz ts'),
+      GETEVENTS_SIZE: 'sizeof(struct io_uring_getevents_arg)',
+    },
+    NEWER: {
+      IORING_SETUP_NO_MMAP: { since: '6.5', value: 0x4000 },
+      IORING_SETUP_NO_SQARRAY: { since: '6.6', value: 0x10000 },
+    },
+  },
+  netlink: {
+    headers: ['stddef.h', 'sys/socket.h', 'linux/netlink.h'],
+    C: {
+      ...offsets('SOCKADDR_NL_', 'struct sockaddr_nl', 'FAMILY:nl_family PID:nl_pid GROUPS:nl_groups'),
+      SOCKADDR_NL_SIZE: 'sizeof(struct sockaddr_nl)',
+      ...offsets(
+        'NLMSG_',
+        'struct nlmsghdr',
+        'LEN:nlmsg_len TYPE:nlmsg_type FLAGS:nlmsg_flags SEQ:nlmsg_seq',
+      ),
+      NLMSG_PID: 'offsetof(struct nlmsghdr, nlmsg_pid)',
+      ...offsets('NLMSGERR_', 'struct nlmsgerr', 'error msg'),
+      NLMSGERR_SIZE: 'sizeof(struct nlmsgerr)',
+      ...offsets('NLA_', 'struct nlattr', 'LEN:nla_len TYPE:nla_type'),
+      NLA_TYPE_MASK: '(unsigned short)NLA_TYPE_MASK',
+    },
+  },
+  rtnetlink: {
+    headers: [
+      'stddef.h',
+      'sys/socket.h',
+      'linux/if.h',
+      'linux/rtnetlink.h',
+      'linux/if_link.h',
+      'linux/if_addr.h',
+    ],
+    C: {
+      ...offsets(
+        'IFINFO_',
+        'struct ifinfomsg',
+        'FAMILY:ifi_family TYPE:ifi_type INDEX:ifi_index FLAGS:ifi_flags',
+      ),
+      IFINFO_CHANGE: 'offsetof(struct ifinfomsg, ifi_change)',
+      IFINFO_SIZE: 'sizeof(struct ifinfomsg)',
+      ...offsets('IFADDR_', 'struct ifaddrmsg', 'FAMILY:ifa_family PREFIXLEN:ifa_prefixlen FLAGS:ifa_flags'),
+      ...offsets('IFADDR_', 'struct ifaddrmsg', 'SCOPE:ifa_scope INDEX:ifa_index'),
+      IFADDR_SIZE: 'sizeof(struct ifaddrmsg)',
+      ...offsets('RTMSG_', 'struct rtmsg', 'FAMILY:rtm_family DST_LEN:rtm_dst_len TABLE:rtm_table'),
+      ...offsets('RTMSG_', 'struct rtmsg', 'PROTOCOL:rtm_protocol SCOPE:rtm_scope TYPE:rtm_type'),
+      RTMSG_SIZE: 'sizeof(struct rtmsg)',
+    },
+  },
+};
