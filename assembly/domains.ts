@@ -38,7 +38,8 @@ export function entryAllows(dom: u32, entry: u64, backend: u32, write: bool): i3
 
 /**
  * Marks an entry in use for one copy, as Xen does (GTF_reading, and GTF_writing for a write), if it allows
- * it. Returns the entry; its low bits say 0 when refused, and `refusal()` says why.
+ * it. Returns the entry, or 0 when refused: then `refusal()` says why. `pinned()`: the marks that were not
+ * there before (a mapping, or an earlier segment, may have set some), for `unpin`.
  */
 export function pin(dom: u32, gref: u32, backend: u32, write: bool): u64 {
   why = GNTST_bad_gntref;
@@ -49,7 +50,8 @@ export function pin(dom: u32, gref: u32, backend: u32, write: bool): u64 {
     const old = atomic.load<u64>(at);
     why = entryAllows(dom, old & ~BUSY, backend, write);
     if (why != GNTST_okay) return 0;
-    if ((old & mark) == mark) return old;
+    added = <u32>(mark & ~old);
+    if (added == 0) return old;
     if (atomic.cmpxchg<u64>(at, old, old | mark) == old) return old | mark;
   }
   why = GNTST_bad_gntref; // the guest changes the entry faster than we can mark it
@@ -57,14 +59,19 @@ export function pin(dom: u32, gref: u32, backend: u32, write: bool): u64 {
 }
 
 let why: i32 = 0;
+let added: u32 = 0;
+
+export function pinned(): u32 {
+  return added;
+}
 
 export function refusal(): i32 {
   return why;
 }
 
-/** Takes the marks of `pin` away. No batch overlaps another of this thread, so no count is kept. */
-export function unpin(dom: u32, gref: u32): void {
-  atomic.and<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE, ~BUSY);
+/** Takes the marks away that `pin` set. No batch overlaps another of this thread, so no count is kept. */
+export function unpin(dom: u32, gref: u32, marks: u32): void {
+  atomic.and<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE, ~(<u64>marks & BUSY));
 }
 
 /** First byte of the domain's RAM in this process, outside the arena. */

@@ -1,7 +1,9 @@
 // Moving copy segments by each mechanism: what src/transfer/ chooses from.
-import { GNTST_bad_copy_arg, GNTST_bad_gntref, GNTST_general_error, GNTST_no_device_space, GNTST_okay } from '../src/abi/grant_table';
+import {
+  GNTST_bad_copy_arg, GNTST_bad_gntref, GNTST_general_error, GNTST_no_device_space, GNTST_okay, GTF_reading, GTF_writing,
+} from '../src/abi/grant_table';
 import { C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES, C_COPIED_BYTES, C_COPIES } from './counters';
-import { domainOf, entryAllows, entryOf, pin, ramOf, refusal, refuseWith, unpin } from './domains';
+import { domainOf, entryAllows, entryOf, pin, pinned, ramOf, refusal, refuseWith, unpin } from './domains';
 import { fragOf } from './frame';
 import {
   CACHE_CAPACITY, CACHE_COUNTERS, CACHE_DOMAINS, CACHE_DOMID, CACHE_FLOOR, CACHE_GRANTS, CACHE_ID, CACHE_INDEX, CACHE_SLOT,
@@ -182,6 +184,11 @@ export function moveLocal(segs: u32, n: u32, counters: u32): void {
 
 // ---- grant copy of the embedded platform: check and mark every entry, one system call, unmark -------------
 
+/** S_STATUS of a segment while the call is under way: TAKEN, the marks set on its source, and on its target. */
+const TAKEN: u32 = 0x1000;
+const MARKS_MASK: u32 = GTF_reading | GTF_writing;
+const MARKS_DST: u32 = 4;
+
 /**
  * iovecs for segments [from, n) that have a granted end and no error, at most `max` of them. Every granted
  * end is checked and marked in use. Returns how many iovecs were written; `grantNext()` says where it stopped.
@@ -202,12 +209,15 @@ export function grantPrepare(domains: u32, segs: u32, from: u32, n: u32, base: f
       store<i16>(seg, <i16>refusal(), S_STATUS);
       continue;
     }
+    let marks: u32 = reads ? pinned() : 0;
     const target = dst == 0 ? grantedAddress(domains, seg, S_DST_GREF, true) : <u64>base + dst;
     if (target == 0) {
       store<i16>(seg, <i16>refusal(), S_STATUS);
-      if (reads) release(domains, seg, S_SRC_GREF);
+      if (reads) release(domains, seg, S_SRC_GREF, marks);
       continue;
     }
+    if (dst == 0) marks |= pinned() << MARKS_DST;
+    store<i16>(seg, <i16>(TAKEN | marks), S_STATUS);
     const at = used * IOVEC_SIZE;
     store<u64>(remote + at, source);
     store<u64>(remote + at + 8, length);
@@ -239,9 +249,9 @@ function grantedAddress(domains: u32, seg: u32, field: u32, write: bool): u64 {
   return ramOf(dom) + (entry >> 32) * PAGE_SIZE + offset;
 }
 
-function release(domains: u32, seg: u32, field: u32): void {
+function release(domains: u32, seg: u32, field: u32, marks: u32): void {
   const dom = domainOf(domains, load<u16>(seg + field + 6));
-  if (dom != 0) unpin(dom, load<u32>(seg + field));
+  if (dom != 0 && marks != 0) unpin(dom, load<u32>(seg + field), marks);
 }
 
 /**
@@ -254,11 +264,11 @@ export function grantFinish(domains: u32, segs: u32, from: u32, to: u32, moved: 
   let bytes: u64 = 0;
   for (let i = from; i < to; i++) {
     const seg = segAt(segs, i);
-    const reads = load<u32>(seg, S_SRC_ADDR) == 0;
-    const writes = load<u32>(seg, S_DST_ADDR) == 0;
-    if ((!reads && !writes) || load<i16>(seg, S_STATUS) != 0) continue;
-    if (reads) release(domains, seg, S_SRC_GREF);
-    if (writes) release(domains, seg, S_DST_GREF);
+    const status = <i32>load<i16>(seg, S_STATUS);
+    if (status < <i32>TAKEN) continue;
+    release(domains, seg, S_SRC_GREF, status & MARKS_MASK);
+    release(domains, seg, S_DST_GREF, (status >> MARKS_DST) & MARKS_MASK);
+    store<i16>(seg, GNTST_okay, S_STATUS);
     const length = <u32>load<u16>(seg, S_LEN);
     if (left >= length) {
       left -= length;

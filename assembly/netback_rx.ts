@@ -42,14 +42,15 @@ function metaOf(nb: u32, slot: u32): u32 {
   return load<u32>(nb + NB_META) + (slot & RING_MASK) * META_ENTRY;
 }
 
-/** RX requests the guest has posted and we have not used. Fences a guest that claims more than the ring holds. */
+/** RX requests the guest has posted and we have not used. Fences a guest that claims more than the ring holds, or takes some back. */
 function available(nb: u32): u32 {
-  const prod = reqProd(load<u32>(nb + NB_RX_RING));
-  if (prod - load<u32>(nb + NB_RX_RSP) > <u32>NETIF_RING_SIZE) {
+  const cons = load<u32>(nb + NB_RX_CONS);
+  const free = reqProd(load<u32>(nb + NB_RX_RING)) - cons;
+  if (free > <u32>NETIF_RING_SIZE - (cons - load<u32>(nb + NB_RX_RSP))) {
     store<u32>(nb + NB_FENCED, FENCE_RING_OVERFLOW);
     return 0;
   }
-  return prod - load<u32>(nb + NB_RX_CONS);
+  return free;
 }
 
 /**
@@ -74,7 +75,7 @@ export function netbackPush(nb: u32, list: u32, from: u32, n: u32, now: u32): u3
     if (gso != 0) {
       const wanted = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? FE_GSO4 : FE_GSO6;
       // Family 0: behind VLAN tags, where Linux netfront does not look for a blank checksum.
-      if (!(features & wanted) || offloadCsumFamily(frame) == 0) return i | (PUSH_SEGMENT << 16);
+      if (!(features & wanted) || !(features & FE_SG) || offloadCsumFamily(frame) == 0) return i | (PUSH_SEGMENT << 16);
     } else if (load<u8>(frame, V_FLAGS) & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
       const family = offloadCsumFamily(frame); // 0: not a checksum that NETRXF_csum_blank can describe
       const able = (family == 4 && (features & FE_CSUM4)) || (family == 6 && (features & FE_CSUM6));
@@ -94,6 +95,7 @@ export function netbackPush(nb: u32, list: u32, from: u32, n: u32, now: u32): u3
         continue;
       }
       if (netbackWait(nb, frame, need, now)) continue;
+      dropGroups(counters, list, i + 1, n);
       return i | (PUSH_FULL << 16);
     }
     if (prepared + SEGS_PER_FRAME > segsMax) return i | (PUSH_FLUSH << 16);
@@ -101,7 +103,6 @@ export function netbackPush(nb: u32, list: u32, from: u32, n: u32, now: u32): u3
     free -= need;
     store<u32>(frame + F_SETTLED, 1);
   }
-  store<u32>(nb + NB_RX_WANTED, 0);
   return n | (PUSH_DONE << 16);
 }
 
@@ -127,6 +128,13 @@ export function netbackWait(nb: u32, frame: u32, need: u32, now: u32): bool {
   }
   store<u32>(nb + NB_RX_WANTED, need);
   return false;
+}
+
+/** list[from … n) stays behind a frame that waits: the group frames among it are lost to this receiver, counted. */
+export function dropGroups(counters: u32, list: u32, from: u32, n: u32): void {
+  for (let i = from; i < n; i++) {
+    if (load<u32>(load<u32>(list + (i << 2)) + F_VERDICT) == VERDICT_GROUP) count(counters, DROP_RX_FULL, 1);
+  }
 }
 
 function drop(counters: u32, frame: u32, reason: u32): void {
@@ -284,6 +292,7 @@ export function netbackPublishRx(nb: u32): bool {
 export function netbackArmRx(nb: u32): bool {
   const wanted = load<u32>(nb + NB_RX_WANTED);
   if (wanted == 0 || load<u32>(nb + NB_FENCED)) return false;
+  store<u32>(nb + NB_RX_WANTED, 0); // a frame that still waits says so again in the next round
   while (true) {
     const room = available(nb);
     if (room >= wanted || load<u32>(nb + NB_FENCED)) return true;

@@ -60,8 +60,9 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
   let cons = load<u32>(nb + NB_TX_CONS);
   const prod = reqProd(ring);
   if (prod == cons) return 0;
-  // XSA-39: never more requests than the ring holds beyond what has been answered.
-  if (prod - load<u32>(nb + NB_TX_RSP) > <u32>NETIF_RING_SIZE) return fence(nb, FENCE_RING_OVERFLOW);
+  // XSA-39: never more requests than the ring holds beyond what has been answered, nor fewer than were read.
+  const unanswered = cons - load<u32>(nb + NB_TX_RSP);
+  if (prod - cons > <u32>NETIF_RING_SIZE - unanswered) return fence(nb, FENCE_RING_OVERFLOW);
   const port = load<u32>(nb + NB_PORT);
   let frames: u32 = 0;
   let nsegs: u32 = 0;

@@ -6,7 +6,7 @@ import {
   NETRXF_extra_info, NETRXF_more_data, NETTXF_csum_blank, NETTXF_data_validated, NETTXF_extra_info, NETTXF_more_data,
   RXREQ_GREF, RXREQ_ID, RXREQ_PAD, RXRSP_FLAGS, RXRSP_OFFSET, RXRSP_STATUS, TXREQ_FLAGS, TXREQ_GREF, TXREQ_ID, TXREQ_OFFSET, TXREQ_SIZE,
   TXRSP_ID, TXRSP_STATUS, XEN_NETIF_EXTRA_FLAG_MORE, XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_TCPV4,
-  XEN_NETIF_GSO_TYPE_TCPV6,
+  XEN_NETIF_GSO_TYPE_TCPV6, XEN_NETIF_MAX_TX_SIZE,
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
 import {
@@ -19,7 +19,7 @@ import {
 } from './counters';
 import { fragOf, frameClear, frameLinearize } from './frame';
 import {
-  F_COOKIE, F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_SINCE, F_VERDICT, FRAGS_MAX, G_ADDR, G_LEN, PAGE_SIZE, V_CSUM_OFFSET,
+  F_COOKIE, F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_SINCE, F_VERDICT, FRAGS_MAX, G_ADDR, G_GREF, G_LEN, PAGE_SIZE, V_CSUM_OFFSET,
   V_FLAGS, V_GSO_SIZE, V_GSO_TYPE, VERDICT_DROP,
 } from './layout';
 import { copyBytes, count } from './memory';
@@ -126,6 +126,12 @@ function sendFrame(nf: u32, frame: u32, length: u32, gso: u32): bool {
   const need = slots + (gso != 0 ? 1 : 0);
   const req = load<u32>(nf + NF_TX_REQ);
   if (<u32>NETIF_RING_SIZE - (req - load<u32>(nf + NF_TX_CONS)) < need) return false;
+  if (load<u32>(load<u32>(nf + NF_FREE_IDS), STACK_COUNT) < slots) {
+    // There is room in the ring but not in the table: requests were answered as if they were extra infos.
+    fence(nf, FENCE_BAD_ID);
+    refuse(counters, frame, DROP_FENCED);
+    return false;
+  }
   if (inPlace) {
     store<u32>(frame + F_COOKIE, 0); // the buffer is ours until its last response
   } else {
@@ -262,6 +268,7 @@ function readResponses(nf: u32, ring: u32, frame: u32, cons: u32, prod: u32): u3
       const frag = fragOf(frame, n++);
       const usable = status > 0 && offset + <u32>status <= <u32>PAGE_SIZE;
       store<u32>(frag, page + (usable ? offset : 0), G_ADDR);
+      store<u32>(frag, page, G_GREF); // what goes back to the stack, wherever G_ADDR moves meanwhile
       store<u16>(frag, <u16>(usable ? status : 0), G_LEN);
       if (usable) length += <u32>status;
       else bad = status < 0 ? DROP_PEER_ERROR : DROP_BAD_SLOT;
@@ -294,6 +301,7 @@ function readResponses(nf: u32, ring: u32, frame: u32, cons: u32, prod: u32): u3
   store<u32>(frame + F_LEN, length);
   store<u32>(frame + F_NFRAGS, n);
   if (bad == 0 && length < ETH_HLEN) bad = DROP_RUNT;
+  if (bad == 0 && length > <u32>XEN_NETIF_MAX_TX_SIZE) bad = DROP_OVERSIZE; // more than any receiver's buffer
   if (bad == 0) bad = settleOffloads(frame, flags);
   if (bad != 0) {
     count(counters, bad, 1);
@@ -347,18 +355,10 @@ export function netfrontRelease(nf: u32, list: u32, n: u32, scratch: u32): u32 {
     }
     store<u32>(scratch + (freed++ << 2), frame);
     const frags = load<u32>(frame + F_NFRAGS);
-    // A fragment never leaves its page; one used to its end points at the next page's first byte, hence - 1.
-    for (let k: u32 = 0; k < frags; k++) stackPush(pages, pageOf(fragOf(frame, k)));
+    for (let k: u32 = 0; k < frags; k++) stackPush(pages, load<u32>(fragOf(frame, k), G_GREF));
   }
   for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
   return kept;
-}
-
-// @ts-ignore: decorator
-@inline
-function pageOf(frag: u32): u32 {
-  const address = load<u32>(frag, G_ADDR);
-  return (load<u16>(frag, G_LEN) == 0 && (address & (PAGE_SIZE - 1)) == 0 ? address - 1 : address) & ~(<u32>PAGE_SIZE - 1);
 }
 
 /** Posts free pages as RX requests, id = slot number. */

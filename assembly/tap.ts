@@ -1,5 +1,5 @@
 // A tap's frames: iovecs over descriptors and buffers, and the result of each read.
-import { C_IN_BYTES, C_IN_FRAMES, C_IN_GSO, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, DROP_RUNT } from './counters';
+import { C_IN_BYTES, C_IN_FRAMES, C_IN_GSO, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, DROP_OVERSIZE, DROP_RUNT } from './counters';
 import { fragOf, frameClear, frameRest } from './frame';
 import {
   F_COOKIE, F_HDR_LEN, F_LEN, F_NFRAGS, F_SETTLED, F_VNET, G_ADDR, G_LEN, V_GSO_TYPE, V_NUM_BUFFERS, VNET_SIZE,
@@ -54,9 +54,9 @@ export function tapFinishRead(tap: u32, frame: u32, result: i32): bool {
   store<u32>(frame + F_HDR_LEN, header);
   frameRest(frame, buffer, length - header);
   store<u16>(frame, 1, V_NUM_BUFFERS);
-  if (length < ETH_HLEN) {
+  if (length < ETH_HLEN || length > 0xffff) {
     store<u32>(frame + F_SETTLED, 1);
-    count(counters, DROP_RUNT, 1);
+    count(counters, length < ETH_HLEN ? DROP_RUNT : DROP_OVERSIZE, 1);
     return true;
   }
   count(counters, C_IN_FRAMES, 1);

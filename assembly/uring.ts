@@ -1,6 +1,7 @@
 // io_uring rings in the arena (IORING_SETUP_NO_MMAP): fill SQEs, read CQEs; one io_uring_enter submits a batch.
+import { RWF_NOWAIT } from '../src/abi/uio';
 import {
-  CQE_RES, CQE_SIZE, CQE_USER_DATA, IORING_OP_READV, IORING_OP_WRITEV, SQE_ADDR, SQE_FD, SQE_LEN, SQE_OFF, SQE_OPCODE, SQE_SIZE,
+  CQE_RES, CQE_SIZE, CQE_USER_DATA, IORING_OP_READV, IORING_OP_WRITEV, SQE_ADDR, SQE_FD, SQE_LEN, SQE_OFF, SQE_OP_FLAGS, SQE_OPCODE, SQE_SIZE,
   SQE_USER_DATA,
 } from '../src/abi/io_uring';
 import { URING_BASE, URING_CQ_HEAD, URING_CQ_MASK, URING_CQ_TAIL, URING_CQES, URING_SQ_MASK, URING_SQ_TAIL, URING_SQES } from './uring_layout';
@@ -16,6 +17,8 @@ export function uringQueue(ring: u32, write: bool, fd: i32, iov: u32, count: u32
   store<u64>(sqe, 0xffffffffffffffff, SQE_OFF); // no file position
   store<u64>(sqe, <u64>load<f64>(ring + URING_BASE) + iov, SQE_ADDR);
   store<u32>(sqe, count, SQE_LEN);
+  // Without it the kernel would wait for a file that has nothing now, O_NONBLOCK or not.
+  store<u32>(sqe, RWF_NOWAIT, SQE_OP_FLAGS);
   store<u64>(sqe, tag, SQE_USER_DATA);
   atomic.store<u32>(tailAt, tail + 1);
 }

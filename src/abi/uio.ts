@@ -5,3 +5,5 @@ export const IOV_LEN = 8;
 export const IOVEC_SIZE = 16;
 /** Vectors per call at most. */
 export const UIO_MAXIOV = 1024;
+/** Flag of preadv2(2) and of io_uring's rw_flags: fail with EAGAIN rather than wait. linux/fs.h. */
+export const RWF_NOWAIT = 8;

@@ -39,6 +39,7 @@ export interface Loops {
   netbackPublishTx(nb: number): number;
   netbackArmTx(nb: number): number;
   netbackPush(nb: number, list: number, from: number, n: number, now: number): number;
+  dropGroups(counters: number, list: number, from: number, n: number): void;
   netbackPrepared(): number;
   netbackCommit(nb: number): void;
   netbackRoom(nb: number): number;

@@ -26,7 +26,9 @@ export class Engine {
   /** By id: frames in flight. */
   readonly #flying = new Uint32Array(PORTS_MAX);
   readonly #fences = new Set<number>();
-  /** A port whose peer broke the protocol, once. It takes no part from then on. */
+  /** Fenced in this round and not reported yet. */
+  #fenced: Port[] = [];
+  /** A port whose peer broke the protocol, once, at the end of that round. It takes no part from then on. */
   onFenced: (port: Port) => void = () => {};
 
   /** `forwarding`: FORWARDING_SIZE zeroed bytes of arena. */
@@ -57,6 +59,7 @@ export class Engine {
     this.#ports[id] = undefined;
     this.#active = this.#active.filter((p) => p !== port);
     this.#fences.delete(id);
+    this.#fenced = this.#fenced.filter((p) => p !== port);
     this.#loops.settleAll(port.counters, port.list, this.#flying[id]);
     this.#flying[id] = 0;
     for (const other of this.#active) this.#forget(other, id);
@@ -79,6 +82,7 @@ export class Engine {
       if (n > left) moved = true;
     }
     for (let i = 0; i < active.length; i++) active[i].flush();
+    if (this.#fenced.length > 0) this.#report();
     return moved;
   }
 
@@ -86,7 +90,7 @@ export class Engine {
   arm(): boolean {
     let work = false;
     const active = this.#active;
-    for (let i = 0; i < active.length; i++) if (active[i].arm()) work = true;
+    for (let i = 0; i < active.length; i++) if (active[i].arm(this.#flying[active[i].id])) work = true;
     return work;
   }
 
@@ -121,7 +125,14 @@ export class Engine {
   #fence(port: Port): void {
     if (this.#fences.has(port.id)) return;
     this.#fences.add(port.id);
-    this.onFenced(port);
+    this.#fenced.push(port);
+  }
+
+  /** At the end of the round: who hears of it may detach the port at once, and no burst is half done (XSA-90). */
+  #report(): void {
+    const fenced = this.#fenced;
+    this.#fenced = [];
+    for (const port of fenced) this.onFenced(port);
   }
 
   /** Settles the frames of `source` that were on their way to port `gone`. */

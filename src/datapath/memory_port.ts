@@ -4,7 +4,7 @@
  */
 import { C_IN_BYTES, C_IN_FRAMES, C_IN_GSO, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, C_OUT_WAITS, DROP_RX_FULL } from '../../assembly/counters.js';
 import {
-  BURST, F_COOKIE, F_HEADER, F_LEN, F_SETTLED, F_SINCE, F_VERDICT, F_VNET, HEADER_MAX, V_GSO_TYPE, VERDICT_DROP, VERDICT_GROUP, VNET_SIZE,
+  BURST, F_COOKIE2, F_HEADER, F_LEN, F_SETTLED, F_SINCE, F_VERDICT, F_VNET, HEADER_MAX, V_GSO_TYPE, VERDICT_DROP, VERDICT_GROUP, VNET_SIZE,
 } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
@@ -15,6 +15,8 @@ import type { Port } from './port.js';
 export const MEMORY_SLOTS = 64;
 /** Bytes of arena for both queues: vnet header and frame side by side in 64 KiB and a bit. */
 const SLOT = 65536 + 64;
+/** Longest frame. */
+const FRAME_MAX = 65535;
 export const MEMORY_PORT_SIZE = 2 * MEMORY_SLOTS * SLOT;
 
 /** A frame with its virtio_net_hdr (12 bytes). */
@@ -39,11 +41,12 @@ export class MemoryPort implements Port {
   /** Bytes of header a descriptor of this port holds; 0 leaves everything in the fragment (a guest's side). */
   readonly #header: number;
   readonly #lengths = new Uint32Array(2 * MEMORY_SLOTS);
+  /** By inbox slot: a frame lies in it until the port releases it. */
+  readonly #taken = new Uint8Array(MEMORY_SLOTS);
   #sent = 0;
   #pulled = 0;
   #pushed = 0;
   #received = 0;
-  #inFlight = 0;
 
   /** `block`: PORT_BLOCK bytes; `memory`: MEMORY_PORT_SIZE bytes. */
   constructor(
@@ -66,8 +69,10 @@ export class MemoryPort implements Port {
 
   /** Hands a frame to the datapath. False when the queue is full. `vnet`: 12 bytes, zeroes by default. */
   send(bytes: Uint8Array, vnet?: Uint8Array): boolean {
-    if (this.#sent - this.#pulled + this.#inFlight >= MEMORY_SLOTS) return false;
+    if (bytes.length > FRAME_MAX) throw new RangeError(`a frame of ${bytes.length} bytes`);
     const index = this.#sent % MEMORY_SLOTS;
+    if (this.#taken[index] !== 0) return false; // frames are released in any order: this one still waits
+    this.#taken[index] = 1;
     const slot = this.#inbox + index * SLOT;
     this.#arena.u8.fill(0, slot, slot + VNET_SIZE);
     if (vnet) this.#arena.u8.set(vnet.subarray(0, VNET_SIZE), slot);
@@ -99,9 +104,8 @@ export class MemoryPort implements Port {
       this.#loops.frameClear(frame, this.id);
       u8.copyWithin(frame + F_VNET, slot, slot + VNET_SIZE);
       this.#loops.frameFromLinear(frame, slot + VNET_SIZE, this.#lengths[index], this.#header);
-      u32[(frame + F_COOKIE) / 4] = 0;
+      u32[(frame + F_COOKIE2) / 4] = index; // F_COOKIE stays 0: there is no buffer a netfront could take over
       this.#pulled++;
-      this.#inFlight++;
       n++;
       this.#tally(frame, C_IN_FRAMES, C_IN_BYTES, C_IN_GSO);
     }
@@ -122,6 +126,7 @@ export class MemoryPort implements Port {
           u32[(frame + F_SINCE) / 4] = now;
           this.#add(C_OUT_WAITS, 1);
         }
+        this.#loops.dropGroups(this.counters, list, i + 1, n); // group frames wait for nobody
         return;
       }
       const index = this.#pushed++ % MEMORY_SLOTS;
@@ -141,7 +146,7 @@ export class MemoryPort implements Port {
     for (let i = 0; i < n; i++) {
       const frame = u32[this.list / 4 + i];
       if (u32[(frame + F_SETTLED) / 4] !== 0) {
-        this.#inFlight--;
+        this.#taken[u32[(frame + F_COOKIE2) / 4]] = 0;
         continue;
       }
       u32[this.list / 4 + i] = u32[this.list / 4 + kept];
@@ -152,8 +157,8 @@ export class MemoryPort implements Port {
 
   flush(): void {}
 
-  arm(): boolean {
-    return this.#pulled !== this.#sent;
+  arm(waiting: number): boolean {
+    return waiting < BURST && this.#pulled !== this.#sent;
   }
 
   wake(): void {}

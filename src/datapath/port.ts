@@ -26,8 +26,8 @@ export interface Port {
   release(n: number): number;
   /** End of a round: shows the peer what is new and wakes it if it asked for that. */
   flush(): void;
-  /** Before sleeping: asks to be woken. True when there is work already. */
-  arm(): boolean;
+  /** Before sleeping, with `waiting` frames in flight: asks to be woken. True when there is work already. */
+  arm(waiting: number): boolean;
   /** Its peer signalled through descriptor number `index` of `descriptors`. */
   wake(index: number): void;
   /** Descriptors whose readiness wakes this port. */

@@ -32,10 +32,12 @@ export class SoftwareOffload {
     for (let i = 0; i < SOFTWARE_BATCH; i++) arena.u32[address / 4 + i] = frames + i * FRAME_SIZE;
   }
 
-  /** Completes the frame's checksum in place, or drops it (settled, counted at `counters`). All bytes are local. */
-  checksum(frame: number, counters: number): void {
-    if (this.#loops.frameFillCsum(frame) === 0) this.#count(counters, C_CSUM_FILLED);
+  /** Completes the frame's checksum in place, or drops it (false: settled, counted at `counters`). All bytes are local. */
+  checksum(frame: number, counters: number): boolean {
+    const done = this.#loops.frameFillCsum(frame) === 0;
+    if (done) this.#count(counters, C_CSUM_FILLED);
     else this.#drop(frame, counters, DROP_BAD_CSUM);
+    return done;
   }
 
   /** Slots that the segments of a frame take together; 0 when it is no sound GSO frame. */

@@ -2,7 +2,7 @@
  * netback: one queue of a netif vif as a port. The ring work is in assembly/netback_*.ts, the moving of bytes is
  * the transfer's; here they meet, a batch at a time.
  */
-import { C_EVENTS } from '../../assembly/counters.js';
+import { C_EVENTS, DROP_RX_FULL } from '../../assembly/counters.js';
 import { BURST, F_VERDICT, SEG_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
 import {
   FE_CSUM4, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_META_SIZE, NB_PATIENCE, NB_PORT, NB_RX_CONS, NB_RX_PUBLISHED,
@@ -49,6 +49,12 @@ export interface NetbackOptions {
   readonly notifyRx: Notify;
   readonly transfer: Transfer;
 }
+
+/** What became of a frame in software: now as the guest can take it; delivered or dropped; it waits for room. */
+type Outcome = typeof READY | typeof HANDLED | typeof WAITS;
+const READY = 0;
+const HANDLED = 1;
+const WAITS = 2;
 
 export class NetbackPort implements Port, SegmentSink {
   readonly id: number;
@@ -138,13 +144,30 @@ export class NetbackPort implements Port, SegmentSink {
       from = result & 0xffff;
       const why = result >>> 16;
       if (why === PUSH_DONE || why === PUSH_FULL) return;
-      if (why !== PUSH_FLUSH && !this.#inSoftware(list + from * 4, why, now)) return;
+      if (why === PUSH_FLUSH) continue;
+      const done = this.#inSoftware(list + from * 4, why, now);
+      if (done === WAITS) {
+        this.#loops.dropGroups(this.counters, list, from + 1, n);
+        return;
+      }
+      if (done === HANDLED) from++;
     }
   }
 
   pushSegments(list: number, n: number): void {
-    this.#loops.netbackPush(this.#nb, list, 0, n, 1);
-    this.#commit();
+    for (let from = 0; from < n; ) {
+      const result = this.#loops.netbackPush(this.#nb, list, from, n, 1);
+      this.#commit();
+      from = result & 0xffff;
+      const why = result >>> 16;
+      if (why === PUSH_DONE) return;
+      if (why === PUSH_FLUSH) continue;
+      const frame = this.#u32[list / 4 + from];
+      // Room was there a moment ago: a guest that takes requests back loses the rest.
+      if (why !== PUSH_CSUM) this.#drop(DROP_RX_FULL, n - from);
+      if (why !== PUSH_CSUM) return;
+      if (!this.#software.checksum(frame, this.counters)) from++;
+    }
   }
 
   localize(list: number, n: number): void {
@@ -171,9 +194,9 @@ export class NetbackPort implements Port, SegmentSink {
     if (rx && !(tx && this.#notifyTx === this.#notifyRx)) this.#notifyRx();
   }
 
-  arm(): boolean {
-    const tx = this.#loops.netbackArmTx(this.#nb);
-    return this.#loops.netbackArmRx(this.#nb) !== 0 || tx !== 0;
+  arm(waiting: number): boolean {
+    const tx = waiting < BURST && this.#loops.netbackArmTx(this.#nb) !== 0;
+    return this.#loops.netbackArmRx(this.#nb) !== 0 || tx;
   }
 
   wake(): void {
@@ -199,23 +222,26 @@ export class NetbackPort implements Port, SegmentSink {
     for (let i = 0; i < refused; i++) this.#loops.netbackRefuse(this.#nb, this.#u32[bad / 4 + i]);
   }
 
-  /** One frame that the guest cannot take as it is. False: it has to wait for room. */
-  #inSoftware(at: number, why: number, now: number): boolean {
+  /** One frame that the guest cannot take as it is. */
+  #inSoftware(at: number, why: number, now: number): Outcome {
     this.localizeForeign(at, 1);
     const frame = this.#u32[at / 4];
-    if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) return true;
-    if (why === PUSH_CSUM) {
-      this.#software.checksum(frame, this.counters);
-      return true;
-    }
+    if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) return HANDLED;
+    if (why === PUSH_CSUM) return this.#software.checksum(frame, this.counters) ? READY : HANDLED;
     const slots = this.#software.slots(frame);
     if (slots === 0 || slots > 256) {
       this.#software.refuse(frame, this.counters);
-      return true;
+      return HANDLED;
     }
-    if (this.#loops.netbackRoom(this.#nb) < slots) return this.#loops.netbackWait(this.#nb, frame, slots, now) !== 0;
+    if (this.#loops.netbackRoom(this.#nb) < slots) {
+      return this.#loops.netbackWait(this.#nb, frame, slots, now) !== 0 ? HANDLED : WAITS;
+    }
     this.#software.segment(frame, this);
-    return true;
+    return HANDLED;
+  }
+
+  #drop(reason: number, frames: number): void {
+    this.#u32[(this.counters + reason * 8) / 4] += frames;
   }
 }
 

@@ -124,15 +124,28 @@ export class NetfrontPort implements Port, SegmentSink {
       if (why === PUSH_DONE || why === PUSH_FULL) return;
       const frame = this.#u32[list / 4 + from];
       if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) continue;
-      if (why === PUSH_CSUM) this.#software.checksum(frame, this.counters);
-      else if (this.#software.slots(frame) === 0) this.#software.refuse(frame, this.counters);
+      if (why === PUSH_CSUM) {
+        if (!this.#software.checksum(frame, this.counters)) from++;
+        continue;
+      }
+      if (this.#software.slots(frame) === 0) this.#software.refuse(frame, this.counters);
       else this.#software.segment(frame, this);
+      from++;
     }
   }
 
   pushSegments(list: number, n: number): void {
-    const done = this.#loops.netfrontPush(this.#nf, list, 0, n, 1) & 0xffff;
-    this.#u32[(this.counters + DROP_NO_BUFFER * 8) / 4] += n - done; // the ring is full of the first ones
+    for (let from = 0; from < n; ) {
+      const result = this.#loops.netfrontPush(this.#nf, list, from, n, 1);
+      from = result & 0xffff;
+      const why = result >>> 16;
+      if (why === PUSH_CSUM) {
+        if (!this.#software.checksum(this.#u32[list / 4 + from], this.counters)) from++;
+        continue;
+      }
+      this.#u32[(this.counters + DROP_NO_BUFFER * 8) / 4] += n - from; // the ring is full of the first ones
+      return;
+    }
   }
 
   localize(): void {} // its frames are its own pages
@@ -149,7 +162,7 @@ export class NetfrontPort implements Port, SegmentSink {
     if ((wake & 2) !== 0 && !((wake & 1) !== 0 && this.#notifyTx === this.#notifyRx)) this.#notifyRx();
   }
 
-  arm(): boolean {
+  arm(_waiting: number): boolean {
     return this.#loops.netfrontArm(this.#nf) !== 0;
   }
 

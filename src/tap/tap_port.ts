@@ -150,8 +150,8 @@ export class TapPort implements Port {
 
   flush(): void {}
 
-  arm(): boolean {
-    return this.#readable && this.#u32[(this.#u32[(this.#tap + TAP_BUFFERS) / 4] + STACK_COUNT) / 4] > 0;
+  arm(waiting: number): boolean {
+    return waiting < BURST && this.#readable && this.#u32[(this.#u32[(this.#tap + TAP_BUFFERS) / 4] + STACK_COUNT) / 4] > 0;
   }
 
   wake(): void {

@@ -151,7 +151,7 @@ export const TABLE: Record<string, HeaderTable> = {
     },
   },
   uio: {
-    headers: ['stddef.h', 'linux/uio.h'],
+    headers: ['stddef.h', 'linux/uio.h', 'linux/fs.h'],
     C: {
       ...offsets('IOV_', 'struct iovec', 'BASE:iov_base LEN:iov_len'),
       IOVEC_SIZE: 'sizeof(struct iovec)',

@@ -138,7 +138,8 @@ export class EmbeddedGrantTable implements GrantTable {
 
 /** The low word of an entry: u16 flags, u16 domid. Grants to domain 0, the back end's, count. */
 function statusOf(word: number, writable: boolean): number {
-  if ((word & GTF_type_mask) !== GTF_permit_access) return GNTST_bad_gntref;
+  const other = 0xffff & ~(GTF_type_mask | GTF_readonly | GTF_reading | GTF_writing);
+  if ((word & GTF_type_mask) !== GTF_permit_access || (word & other) !== 0) return GNTST_bad_gntref;
   if (word >>> 16 !== 0) return GNTST_bad_domain;
   if (writable && (word & GTF_readonly) !== 0) return GNTST_permission_denied;
   return GNTST_okay;

@@ -17,6 +17,7 @@ export class Hypervisor implements EventChannels {
   readonly records: number;
   readonly grants: GrantTable;
   readonly #arena: Arena;
+  readonly #iovecs: number;
   readonly #domains = new Map<number, Domain>();
   readonly #local = new Map<number, { domid: number; remotePort: number; channel: Channel }>();
   #nextDomid = 1;
@@ -25,8 +26,8 @@ export class Hypervisor implements EventChannels {
   constructor(arena: Arena, loops: Loops) {
     this.#arena = arena;
     this.records = arena.allocate(DOMAINS_SIZE, 'domain records');
-    const iovecs = arena.allocate(IOVECS_SIZE, 'grant copies');
-    this.grants = new EmbeddedGrantTable(arena, loops, this.records, iovecs, (domid) => this.domain(domid)?.ramFd);
+    this.#iovecs = arena.allocate(IOVECS_SIZE, 'grant copies');
+    this.grants = new EmbeddedGrantTable(arena, loops, this.records, this.#iovecs, (domid) => this.domain(domid)?.ramFd);
   }
 
   /** A new domain with the lowest number not used lately. Throws SetupError when there are too many. */
@@ -85,5 +86,6 @@ export class Hypervisor implements EventChannels {
   close(): void {
     for (const domid of [...this.#domains.keys()]) this.destroy(domid);
     this.#arena.free(this.records, DOMAINS_SIZE);
+    this.#arena.free(this.#iovecs, IOVECS_SIZE);
   }
 }

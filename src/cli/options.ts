@@ -1,0 +1,101 @@
+/** Options' values: parsed and checked here, so that a typing error is answered before anything is touched. */
+import { isIPv4, isIPv6 } from 'node:net';
+import { InvalidArgumentError } from 'commander';
+import type { DaemonOptions } from '../daemon/options.js';
+import { GUEST_NAME, guestRequest } from '../guest/options.js';
+
+export type TransferName = DaemonOptions['transfer'];
+
+/** Bad usage: exit code 2. Everything else that goes wrong is exit code 1. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly hint: string;
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+export const TRANSFERS: readonly TransferName[] = guestRequest.shape.transfer.unwrap().options;
+/** IPv4's smallest (RFC 791), and 64 KiB less an Ethernet header. */
+export const MTU_MIN = 68;
+export const MTU_MAX = 65521;
+/** IFNAMSIZ without its NUL. */
+const INTERFACE_NAME_MAX = 15;
+
+const quote = (text: string) => JSON.stringify(text);
+
+export function parseMac(text: string): string {
+  const hint = 'write it like 02:00:5e:10:00:01';
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text))
+    throw new UsageError(`${quote(text)} is not a MAC address`, hint);
+  const mac = text.toLowerCase();
+  if (mac === '00:00:00:00:00:00')
+    throw new UsageError('a guest cannot have the MAC address of all zeroes', hint);
+  if (Number.parseInt(mac.slice(0, 2), 16) & 1) {
+    throw new UsageError(
+      `${mac} is a group address: no guest can have it`,
+      `${hint} (the first byte is even)`,
+    );
+  }
+  return mac;
+}
+
+/** `10.0.0.2/24` or `fd00::2/64`. */
+export function parseCidr(text: string): string {
+  const hint = 'write it like 10.0.0.2/24 or fd00::2/64';
+  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
+  if (match === null) {
+    const bare = isIPv4(text) || isIPv6(text);
+    throw new UsageError(
+      `${quote(text)} is ${bare ? 'an address without its prefix length' : 'not an address with a prefix length'}`,
+      hint,
+    );
+  }
+  const [, address, prefix] = match;
+  const bits = isIPv4(address) ? 32 : isIPv6(address) && !address.includes('%') ? 128 : 0;
+  if (bits === 0) throw new UsageError(`${quote(address)} is not an IP address`, hint);
+  if (Number(prefix) > bits)
+    throw new UsageError(`${quote(text)}: the prefix length is at most ${bits}`, hint);
+  return text;
+}
+
+export function collectCidrs(text: string, earlier: readonly string[] | undefined): string[] {
+  return [...(earlier ?? []), parseCidr(text)];
+}
+
+export function parseMtu(text: string): number {
+  const mtu = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(mtu >= MTU_MIN && mtu <= MTU_MAX)) {
+    throw new UsageError(`${quote(text)} is not an MTU`, `a number from ${MTU_MIN} to ${MTU_MAX}`);
+  }
+  return mtu;
+}
+
+export function parseTransfer(text: string): TransferName {
+  const transfer = TRANSFERS.find((known) => known === text);
+  if (transfer === undefined)
+    throw new UsageError(`${quote(text)} is not a transfer`, `known: ${TRANSFERS.join(', ')}`);
+  return transfer;
+}
+
+export function parseGuestName(text: string): string {
+  if (GUEST_NAME.test(text)) return text;
+  throw new UsageError(`${quote(text)} is not a guest name`, '1 to 32 of a-z, 0-9 and -, no - at either end');
+}
+
+export function parseInterfaceName(text: string): string {
+  const printable = /^[^\s/%:]+$/.test(text) && text !== '.' && text !== '..';
+  if (printable && Buffer.byteLength(text) <= INTERFACE_NAME_MAX) return text;
+  throw new UsageError(
+    `${quote(text)} is not an interface name`,
+    `at most ${INTERFACE_NAME_MAX} bytes, no spaces, '/', ':' or '%'`,
+  );
+}
+
+/** Seconds between two looks. */
+export function parseInterval(text: string): number {
+  const seconds = Number(text);
+  if (text !== '' && seconds >= 0.1 && seconds <= 3600) return seconds;
+  throw new InvalidArgumentError('a number of seconds from 0.1 to 3600');
+}

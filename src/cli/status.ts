@@ -1,0 +1,31 @@
+/** `netferry status` */
+import type { Command } from 'commander';
+import type { Attach, Context } from './context.js';
+import { painter, printJson } from './io.js';
+import { bytes, duration } from './text.js';
+
+export function addStatus(program: Command, attach: Attach): void {
+  const command = program.command('status').description('the daemon: since when, with what, for whom');
+  attach(command, status);
+}
+
+async function status({ io, client, json }: Context): Promise<undefined> {
+  const found = await client.status();
+  if (json) {
+    printJson(io, found);
+    return;
+  }
+  const { host } = found;
+  const paint = painter(io, io.stdout);
+  const rows: [string, string][] = [
+    ['daemon', `netferry ${found.version}, pid ${found.pid}, up ${duration(found.uptime)}`],
+    ['directory', found.directory],
+    ['platform', found.rootless ? `${found.platform}, rootless (in a namespace of its own)` : found.platform],
+    ['host port', host ? [host.name, host.mac, ...host.addresses, `MTU ${host.mtu}`].join('  ') : 'none'],
+    ['guests', `${found.guests} (${found.vifs} ports)`],
+    ['transfer', found.transfer],
+    ['tap I/O', found.io],
+    ['memory', bytes(found.rss)],
+  ];
+  for (const [name, value] of rows) io.stdout.write(`${paint('dim', name.padEnd(10))}  ${value}\n`);
+}

@@ -1,0 +1,156 @@
+/** `netferry up`: the daemon in the foreground. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { CONTROL_SOCKET, type Status } from '../daemon/api.js';
+import { prepareDirectory, takeOver } from '../daemon/directory.js';
+import type { DaemonOptions } from '../daemon/options.js';
+import { SetupError } from '../sys/errors.js';
+import { type Attach, type Context, ENTRY } from './context.js';
+import { exitCodeOf, note, printJson } from './io.js';
+import { freeNetwork } from './network.js';
+import {
+  collectCidrs,
+  parseInterfaceName,
+  parseMtu,
+  parseTransfer,
+  type TransferName,
+  UsageError,
+} from './options.js';
+
+interface UpOptions {
+  readonly host: boolean;
+  readonly hostName?: string;
+  readonly hostIp?: string[];
+  readonly mtu?: number;
+  readonly transfer: TransferName;
+  readonly logJson?: boolean;
+  readonly rootless?: boolean;
+}
+
+const HOST_NAME = 'nf0';
+const HOST_MTU = 1500;
+
+export function addUp(program: Command, attach: Attach): void {
+  const command = program
+    .command('up')
+    .description('run the daemon in the foreground, until SIGTERM or Ctrl-C')
+    .option(
+      '--host-ip <cidr>',
+      'an address of the host port, several times if need be (default: a free private network)',
+      collectCidrs,
+    )
+    .option('--host-name <name>', `the host port’s interface (default: ${HOST_NAME})`, parseInterfaceName)
+    .option('--no-host', 'without a host port')
+    .option('--mtu <bytes>', `the host port’s MTU (default: ${HOST_MTU})`, parseMtu)
+    .option(
+      '--transfer <name>',
+      'how guests’ bytes are moved: persistent or grant-copy',
+      parseTransfer,
+      'persistent',
+    )
+    .option('--log-json', 'log as JSON lines')
+    .addOption(new Option('--rootless', 'inside the namespaces already').hideHelp())
+    .addHelpText(
+      'after',
+      `
+Without root the daemon runs in user and network namespaces of its own: guests reach each other and the host
+port, but the host port is not on this machine's network.
+
+Examples:
+  netferry up --host-ip 10.1.0.1/24 --host-ip fd00:1::1/64
+  netferry up --dir /tmp/mine --no-host
+`,
+    );
+  attach(command, (context) => up(context, command.opts<UpOptions>()));
+}
+
+async function up(context: Context, options: UpOptions): Promise<number> {
+  if (!options.host && (options.hostIp || options.hostName || options.mtu)) {
+    throw new UsageError('--no-host leaves nothing to name, address or size', 'drop --no-host, or the other');
+  }
+  const { io, directory } = context;
+  prepareDirectory(directory, io.uid);
+  if (await takeOver(directory)) note(io, `${directory}: taking over from a daemon that did not clean up`);
+  const { canMakeTaps, userNamespaceProblem } = await import('../daemon/doctor.js');
+  if (!canMakeTaps(io.uid) && !options.rootless) {
+    const problem = userNamespaceProblem();
+    if (problem !== undefined) {
+      throw new SetupError(
+        `you are not root, and this system gives you no user namespace (${problem})`,
+        'run it as root: sudo netferry up; or see: netferry doctor',
+      );
+    }
+    return upInNamespace(context);
+  }
+  const { startDaemon } = await import('../daemon/daemon.js');
+  const host: DaemonOptions['host'] = options.host
+    ? {
+        name: options.hostName ?? HOST_NAME,
+        addresses: options.hostIp ?? freeNetwork(0).host,
+        mtu: options.mtu ?? HOST_MTU,
+      }
+    : null;
+  const stop = stopRequest(context);
+  const daemon = await startDaemon({
+    directory,
+    host,
+    transfer: options.transfer,
+    log: options.logJson ? 'json' : 'pretty',
+    rootless: options.rootless === true,
+  });
+  const status = await daemon.status();
+  if (context.json) printJson(io, status);
+  else io.stdout.write(`${readyLine(status)}\n`);
+  const ended = await Promise.race([daemon.closed.then(() => 'closed' as const), stop.requested]);
+  if (ended !== 'closed') await daemon.close();
+  stop.release();
+  return 0;
+}
+
+function readyLine({ version, pid, host, directory }: Status): string {
+  const port = host ? `host port ${[host.name, ...host.addresses].join(' ')}` : 'no host port';
+  return `netferry ${version} is up: pid ${pid}, ${port}, control ${join(directory, CONTROL_SOCKET)}`;
+}
+
+/** A daemon does not end because the reader of its output has. */
+function stopRequest({ io }: Context): { requested: Promise<'stop'>; release(): void } {
+  let release = () => {};
+  const requested = new Promise<'stop'>((resolve) => {
+    release = io.onStop((reason) => {
+      if (reason !== 'EPIPE') resolve('stop');
+    });
+  });
+  return { requested, release: () => release() };
+}
+
+/** Runs this same command once more as root of new user and network namespaces; ends when it ends. */
+async function upInNamespace(context: Context): Promise<number> {
+  const { io, directory, argv } = context;
+  note(io, 'not root: the daemon and its host port live in a network namespace of their own');
+  // The channel is a lifeline: when this process dies, the daemon sees it closed.
+  const child = spawn(
+    'unshare',
+    [
+      '--user',
+      '--map-root-user',
+      '--net',
+      process.execPath,
+      ENTRY,
+      ...argv,
+      '--dir',
+      directory,
+      '--rootless',
+    ],
+    { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] },
+  );
+  const release = io.onStop((reason) => {
+    if (reason !== 'EPIPE') child.kill('SIGTERM');
+  });
+  try {
+    return await exitCodeOf(child);
+  } finally {
+    release();
+  }
+}

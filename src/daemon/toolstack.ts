@@ -1,0 +1,279 @@
+/**
+ * The toolstack: what `xl` is on a Xen host. It makes domains for processes that ask on the hypervisor socket,
+ * writes their nodes into xenstore as libxl does, and takes everything away when the process is gone. A domain
+ * lives as long as its connection: the kernel closes that for every kind of death, at once.
+ */
+import { createServer, Socket, type Server } from 'node:net';
+import { guestRequest, type GuestGrant, type GuestRequest } from '../guest/options.js';
+import { SetupError } from '../sys/errors.js';
+import { descriptorOf } from '../sys/handle.js';
+import { peerOf, sendWithFds, unixPair } from '../sys/unix.js';
+import { close } from '../sys/libc.js';
+import type { TransferName } from '../transfer/transfer.js';
+import type { Domain } from '../xen/embedded/domain.js';
+import type { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
+import type { Hypervisor } from '../xen/embedded/hypervisor.js';
+import type { XenStore } from '../xen/xenstore.js';
+import type { AddressBook } from './addresses.js';
+import type { Log } from './log.js';
+
+/** A request line is never longer. */
+const LINE_MAX = 8192;
+/** ms a guest has to leave after SIGTERM. */
+const GRACE = 5000;
+
+export interface GuestRecord {
+  readonly name: string;
+  readonly domain: Domain;
+  readonly pid: number;
+  readonly mac: string;
+  readonly addresses: readonly string[];
+  readonly mtu: number;
+  readonly transfer: TransferName;
+  /** Resolves when everything of it is released. */
+  readonly gone: Promise<void>;
+}
+
+export interface ToolstackParts {
+  readonly hypervisor: Hypervisor;
+  readonly xenstored: Xenstored;
+  readonly store: XenStore;
+  readonly addresses: AddressBook;
+  readonly transfer: TransferName;
+  readonly log: Log;
+  /** Lets go of every vif of a domain. */
+  forget(domid: number): Promise<void>;
+  readonly defaultMtu: number;
+}
+
+export class Toolstack {
+  readonly #parts: ToolstackParts;
+  readonly #server: Server;
+  readonly #guests = new Map<string, GuestRecord>();
+  readonly #releasing = new Set<Promise<void>>();
+  #closing = false;
+
+  constructor(parts: ToolstackParts) {
+    this.#parts = parts;
+    this.#server = createServer((socket) => new Session(this, socket));
+  }
+
+  /** Accepts domains at `path`. */
+  async listen(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(path, resolve);
+    });
+  }
+
+  get guests(): readonly GuestRecord[] {
+    return [...this.#guests.values()];
+  }
+
+  guest(name: string): GuestRecord | undefined {
+    return this.#guests.get(name);
+  }
+
+  /** Makes a domain for process `pid`. Throws SetupError; nothing is left then. */
+  async create(request: GuestRequest, pid: number, ended: Promise<void>): Promise<{ grant: GuestGrant; domain: Domain }> {
+    const { addresses, hypervisor } = this.#parts;
+    if (this.#closing) throw new SetupError('the daemon is shutting down');
+    const owner = request.name;
+    const taken = this.#guests.get(owner);
+    if (taken) throw new SetupError(`guest ${owner} exists (pid ${taken.pid})`, `remove it: netferry guest rm ${owner}`);
+    let mac: string;
+    let ips: string[];
+    let domain: Domain;
+    try {
+      mac = addresses.claimMac(owner, request.mac);
+      ips = addresses.claimAddresses(owner, request.addresses);
+      domain = hypervisor.create(owner);
+    } catch (error) {
+      addresses.release(owner);
+      throw error;
+    }
+    let finished = () => {};
+    const record: GuestRecord = {
+      name: owner,
+      domain,
+      pid,
+      mac,
+      addresses: ips,
+      mtu: request.mtu ?? this.#parts.defaultMtu,
+      transfer: request.transfer ?? this.#parts.transfer,
+      gone: new Promise((resolve) => {
+        finished = resolve;
+      }),
+    };
+    this.#guests.set(owner, record);
+    this.#parts.xenstored.introduce(domain.domid);
+    const written = this.#writeNodes(record);
+    // Not before its nodes are written, else they would stay.
+    const over = Promise.allSettled([ended, written]);
+    this.#track(over.then(() => this.#release(record)).finally(finished));
+    await written;
+    this.#parts.log.info(`guest ${owner}: domain ${domain.domid}, pid ${pid}, ${mac}, ${ips.join(' ')}`);
+    const { ramPages, grantPages } = domain.shape;
+    const gateway = request.addresses === undefined ? addresses.gateways : [];
+    const grant = { domid: domain.domid, mac, addresses: ips, mtu: record.mtu, gateway, ramPages, grantPages };
+    return { grant, domain };
+  }
+
+  /** One end of the domain's own xenstore connection, for its process. The caller passes it on and closes it. */
+  openXenstore(domain: Domain): number {
+    const [ours, theirs] = unixPair();
+    this.#parts.xenstored.attach(domain.domid, new Socket({ fd: ours }));
+    return theirs;
+  }
+
+  /** Asks a guest to leave, then insists. Resolves when everything of it is gone. Throws SetupError. */
+  async remove(name: string): Promise<void> {
+    const guest = this.#guests.get(name);
+    if (!guest) {
+      const known = [...this.#guests.keys()];
+      throw new SetupError(`no guest ${name}`, known.length > 0 ? `there are: ${known.join(', ')}` : 'there are none');
+    }
+    kill(guest.pid, 'SIGTERM');
+    const insist = setTimeout(() => kill(guest.pid, 'SIGKILL'), GRACE);
+    await guest.gone;
+    clearTimeout(insist);
+  }
+
+  /** Ends all guests and stops listening. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#server.close();
+    await Promise.all([...this.#guests.keys()].map((name) => this.remove(name).catch(() => {})));
+    await Promise.all(this.#releasing);
+  }
+
+  #track(work: Promise<void>): void {
+    const done = work.catch((error: unknown) => this.#parts.log.warn(`release: ${String(error)}`));
+    this.#releasing.add(done);
+    void done.finally(() => this.#releasing.delete(done));
+  }
+
+  async #release(guest: GuestRecord): Promise<void> {
+    const { domid } = guest.domain;
+    const { store, hypervisor, xenstored, addresses, log } = this.#parts;
+    await this.#parts.forget(domid);
+    await store.rm(`/local/domain/0/backend/vif/${domid}`).catch(() => {});
+    await store.rm(`/local/domain/0/error/backend/vif/${domid}`).catch(() => {});
+    await store.rm(`/local/domain/${domid}`).catch(() => {});
+    xenstored.release(domid);
+    hypervisor.destroy(domid);
+    addresses.release(guest.name);
+    this.#guests.delete(guest.name);
+    log.info(`guest ${guest.name}: gone`);
+  }
+
+  /** As libxl does for a vif: both ends in Initialising, the guest owning its own (libxl_nic.c). */
+  async #writeNodes(guest: GuestRecord): Promise<void> {
+    const { store } = this.#parts;
+    const { domid } = guest.domain;
+    const home = `/local/domain/${domid}`;
+    const frontend = `${home}/device/vif/0`;
+    const backend = `/local/domain/0/backend/vif/${domid}/0`;
+    await store.transaction(async (tx) => {
+      await store.write(`${home}/name`, guest.name, tx);
+      await store.write(`${home}/domid`, String(domid), tx);
+      await store.setPermissions(home, [{ domid: 0, access: 'n' }, { domid, access: 'r' }], tx);
+      const frontendNodes = {
+        backend, 'backend-id': '0', state: '1', handle: '0', mac: guest.mac, mtu: String(guest.mtu), trusted: '1',
+      };
+      for (const [key, value] of Object.entries(frontendNodes)) await store.write(`${frontend}/${key}`, value, tx);
+      for (const key of ['', ...Object.keys(frontendNodes).map((k) => `/${k}`)]) {
+        await store.setPermissions(`${frontend}${key}`, [{ domid, access: 'n' }, { domid: 0, access: 'r' }], tx);
+      }
+      const backendNodes = {
+        frontend, 'frontend-id': String(domid), online: '1', handle: '0', mac: guest.mac, mtu: String(guest.mtu),
+        type: 'vif', 'hotplug-status': '', state: '1',
+      };
+      for (const [key, value] of Object.entries(backendNodes)) await store.write(`${backend}/${key}`, value, tx);
+      for (const key of ['', ...Object.keys(backendNodes).map((k) => `/${k}`)]) {
+        await store.setPermissions(`${backend}${key}`, [{ domid: 0, access: 'n' }, { domid, access: 'r' }], tx);
+      }
+    });
+  }
+}
+
+/** One process on the hypervisor socket: first a domain, then event channels for it. */
+class Session {
+  readonly #toolstack: Toolstack;
+  readonly #socket: Socket;
+  readonly #ended: Promise<void>;
+  #buffer = '';
+  #domain: Domain | undefined;
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(toolstack: Toolstack, socket: Socket) {
+    this.#toolstack = toolstack;
+    this.#socket = socket;
+    this.#ended = new Promise((resolve) => socket.once('close', () => resolve()));
+    socket.on('error', () => {}); // 'close' follows
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => this.#read(text));
+  }
+
+  #read(text: string): void {
+    this.#buffer += text;
+    if (this.#buffer.length > LINE_MAX) {
+      this.#socket.destroy();
+      return;
+    }
+    const lines = this.#buffer.split('\n');
+    this.#buffer = lines.pop() ?? '';
+    for (const line of lines) {
+      this.#queue = this.#queue.then(() => this.#answer(line)).catch(() => void this.#socket.destroy());
+    }
+  }
+
+  async #answer(line: string): Promise<void> {
+    if (this.#socket.destroyed) return;
+    let reply: { body: object; fds: number[]; close: number[] };
+    try {
+      reply = this.#domain ? this.#eventChannel(this.#domain, line) : await this.#create(line);
+    } catch (error) {
+      const hint = error instanceof SetupError ? error.hint : '';
+      reply = { body: { error: error instanceof Error ? error.message : String(error), hint }, fds: [], close: [] };
+    }
+    try {
+      sendWithFds(descriptorOf(this.#socket), Buffer.from(`${JSON.stringify(reply.body)}\n`), reply.fds);
+    } finally {
+      for (const fd of reply.close) close(fd);
+    }
+  }
+
+  async #create(line: string) {
+    const parsed = guestRequest.safeParse(json(line));
+    if (!parsed.success) throw new SetupError(`guest: ${parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ')}`);
+    const { pid } = peerOf(descriptorOf(this.#socket));
+    const { grant, domain } = await this.#toolstack.create(parsed.data, pid, this.#ended);
+    this.#domain = domain;
+    const xenstore = this.#toolstack.openXenstore(domain);
+    return { body: grant, fds: [domain.ramFd, domain.grantFd, xenstore], close: [xenstore] };
+  }
+
+  #eventChannel(domain: Domain, line: string) {
+    const request = json(line) as { op?: unknown };
+    if (request?.op !== 'event-channel') throw new SetupError('not a request: {"op":"event-channel"} is one');
+    const { port, toDomain, toBackend } = domain.allocatePort();
+    return { body: { port }, fds: [toDomain, toBackend], close: [] };
+  }
+}
+
+function json(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone already
+  }
+}

@@ -1,0 +1,176 @@
+/** Vifs between handshake and datapath: what the netback driver asks for is allocated, mapped, bound, attached here. */
+import { PAGE_SIZE } from '../../assembly/layout.js';
+import type { Arena } from '../arena/arena.js';
+import { FENCE_NAMES, type PortCounters, readCounters } from '../datapath/counters.js';
+import { PORT_BLOCK } from '../datapath/frames.js';
+import type { VifConnector, VifIdentity } from '../netif/backend.js';
+import type { FrontendKeys } from '../netif/frontend_keys.js';
+import { BOUNCE_SIZE, NETBACK_MEMORY } from '../netif/netback_port.js';
+import type { Shard } from '../shard/shard.js';
+import { SetupError } from '../sys/errors.js';
+import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
+import type { TransferName } from '../transfer/transfer.js';
+import type { Hypervisor } from '../xen/embedded/hypervisor.js';
+import { parseMac } from './addresses.js';
+
+/** Pages that all mapping caches together may map: each page can cost the kernel one mapping of vm.max_map_count. */
+const CACHE_PAGES_ALL = 49_152;
+const CACHE_PAGES_LEAST = 640;
+
+interface Connected {
+  readonly port: number;
+  readonly block: number;
+  readonly transfer: TransferName;
+  release(): Promise<void>;
+}
+
+export class Vifs implements VifConnector {
+  /** A front end broke the protocol. */
+  onFenced: (domid: number, handle: number, why: string) => void = () => {};
+  readonly #arena: Arena;
+  readonly #hypervisor: Hypervisor;
+  readonly #shard: Shard;
+  readonly #ports: PortIds;
+  readonly #transferOf: (domid: number) => TransferName;
+  readonly #connected = new Map<string, Connected>();
+  #cachePages = 0;
+
+  constructor(
+    arena: Arena,
+    hypervisor: Hypervisor,
+    shard: Shard,
+    ports: PortIds,
+    transferOf: (domid: number) => TransferName,
+  ) {
+    this.#arena = arena;
+    this.#hypervisor = hypervisor;
+    this.#shard = shard;
+    this.#ports = ports;
+    this.#transferOf = transferOf;
+    shard.onFenced = (port, why) => this.#fenced(port, why);
+  }
+
+  async connect(vif: VifIdentity, keys: FrontendKeys): Promise<void> {
+    const undo: (() => void | Promise<void>)[] = [];
+    const release = async () => {
+      for (const step of undo.splice(0).reverse()) await step();
+    };
+    try {
+      this.#connected.set(keyOf(vif), { ...(await this.#attach(vif, keys, undo)), release });
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  async disconnect(vif: VifIdentity): Promise<void> {
+    const connected = this.#connected.get(keyOf(vif));
+    this.#connected.delete(keyOf(vif));
+    await connected?.release();
+  }
+
+  /** Live counters of a connected vif. */
+  counters(domid: number, handle: number): PortCounters | null {
+    const connected = this.#connected.get(`${domid}/${handle}`);
+    return connected ? readCounters(this.#arena, connected.block) : null;
+  }
+
+  async #attach(vif: VifIdentity, keys: FrontendKeys, undo: (() => void | Promise<void>)[]): Promise<Omit<Connected, 'release'>> {
+    const { domid } = vif;
+    const domain = this.#hypervisor.domain(domid);
+    if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
+    const name = `${domain.name}/${vif.handle}`;
+    const allocate = (bytes: number, what: string) => {
+      const address = this.#arena.allocate(bytes, `${what} of ${name}`);
+      undo.push(() => this.#arena.free(address, bytes));
+      return address;
+    };
+    const rings = allocate(2 * PAGE_SIZE, 'rings');
+    const references = [keys.txRef, keys.rxRef];
+    this.#hypervisor.grants.map(domid, references, rings, true);
+    undo.push(() => this.#hypervisor.grants.unmap(domid, references, rings));
+    const channels = keys.eventPorts.map((remote) => {
+      const local = this.#hypervisor.bindInterdomain(domid, remote);
+      undo.push(() => this.#hypervisor.unbind(local));
+      return this.#hypervisor.channel(local);
+    });
+    const block = allocate(PORT_BLOCK, 'descriptors');
+    const capacity = this.#takeCachePages(undo);
+    const port = this.#ports.take();
+    undo.push(() => this.#ports.give(port));
+    const transfer = this.#transferOf(domid);
+    await this.#shard.attach({
+      kind: 'netback',
+      id: port,
+      name,
+      mac: parseMac(vif.mac),
+      domid,
+      txRing: rings,
+      rxRing: rings + PAGE_SIZE,
+      features: keys.features,
+      block,
+      memory: allocate(NETBACK_MEMORY, 'state'),
+      bounce: allocate(BOUNCE_SIZE, 'private copies'),
+      channels,
+      transfer,
+      cache: {
+        window: allocate(capacity * PAGE_SIZE, 'mapping cache'),
+        tables: allocate(cacheTables(domain.grants, capacity), 'mapping cache'),
+        capacity,
+        grants: domain.grants,
+        ramFd: domain.ramFd,
+      },
+    });
+    undo.push(() => this.#shard.detach(port));
+    return { port, block, transfer };
+  }
+
+  /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */
+  #takeCachePages(undo: (() => void)[]): number {
+    const left = CACHE_PAGES_ALL - this.#cachePages;
+    const pages = Math.max(CACHE_PAGES_LEAST, Math.min(CACHE_PAGES, Math.floor(left / 8)));
+    if (pages > left) throw new SetupError('the mapping caches of all vifs are as large as they may be', 'fewer vifs, or --transfer grant-copy');
+    this.#cachePages += pages;
+    undo.push(() => {
+      this.#cachePages -= pages;
+    });
+    return pages;
+  }
+
+  #fenced(port: number, why: number): void {
+    for (const [key, connected] of this.#connected) {
+      if (connected.port !== port) continue;
+      const [domid, handle] = key.split('/').map(Number);
+      this.onFenced(domid, handle, FENCE_NAMES[why] ?? `reason ${why}`);
+    }
+  }
+}
+
+/** Port ids of one datapath, lowest first. */
+export class PortIds {
+  readonly #taken = new Set<number>();
+  readonly #max: number;
+
+  /** Ids 1 … max - 1. */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  take(): number {
+    for (let id = 1; id < this.#max; id++) {
+      if (this.#taken.has(id)) continue;
+      this.#taken.add(id);
+      return id;
+    }
+    throw new SetupError(`no more than ${this.#max - 1} ports`);
+  }
+
+  give(id: number): void {
+    this.#taken.delete(id);
+  }
+}
+
+function keyOf(vif: VifIdentity): string {
+  return `${vif.domid}/${vif.handle}`;
+}
+

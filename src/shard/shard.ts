@@ -1,0 +1,136 @@
+/** A datapath thread as its owner sees it: ports are attached and detached, counters are read from the arena. */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Arena } from '../arena/arena.js';
+import { FORWARDING_SIZE } from '../datapath/forwarding.js';
+import { SEGMENTS_SIZE } from '../netif/netback_port.js';
+import { SetupError } from '../sys/errors.js';
+import { createEventFd, drain, signal } from '../sys/eventfd.js';
+import { close } from '../sys/libc.js';
+import { IOVECS_SIZE } from '../xen/embedded/grants.js';
+import { HEARTBEAT_SIZE, type PortSpec, type ShardMessage, type ShardRequest, type ShardStart } from './spec.js';
+
+/** ms between looks at the heartbeat. */
+const WATCH = 100;
+
+type Unsequenced<T> = T extends { sequence: number } ? Omit<T, 'sequence'> : never;
+
+interface Waiting {
+  resolve(reply: { io?: 'io_uring' | 'plain' }): void;
+  reject(error: Error): void;
+}
+
+export class Shard {
+  /** A peer broke the protocol; it takes no part any more and should be detached. `why`: FENCE_*. */
+  onFenced: (id: number, why: number) => void = () => {};
+  /** The thread died by a fault of ours. */
+  onFailure: (error: Error) => void = () => {};
+  readonly #arena: Arena;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #controlFd: number;
+  readonly #memory: number;
+  readonly #heartbeat: number;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #exited: Promise<void>;
+  readonly #watch: NodeJS.Timeout;
+  #sequence = 0;
+  #stuck = { fd: 0, rounds: -1 };
+  #closing = false;
+
+  /** `records`: the domain records, or 0 where there are no domains (a guest). */
+  constructor(arena: Arena, records = 0) {
+    this.#arena = arena;
+    this.#memory = arena.allocate(MEMORY, 'a datapath thread');
+    this.#controlFd = createEventFd();
+    const segments = this.#memory;
+    const iovecs = segments + SEGMENTS_SIZE;
+    const forwarding = iovecs + IOVECS_SIZE;
+    this.#heartbeat = forwarding + Math.ceil(FORWARDING_SIZE / 8) * 8;
+    const start: ShardStart = {
+      memory: arena.memory,
+      controlFd: this.#controlFd,
+      forwarding,
+      segments,
+      heartbeat: this.#heartbeat,
+      records,
+      iovecs,
+    };
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { start, port: port2 },
+      transferList: [port2],
+    });
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    this.#worker.on('error', (error) => this.#failed(error));
+    port1.on('message', (message: ShardMessage) => this.#heard(message));
+    this.#watch = setInterval(() => this.#lookAtHeartbeat(), WATCH);
+    this.#watch.unref();
+  }
+
+  /** Resolves when the port takes part; a tap's answer says how it is read and written. */
+  attach(spec: PortSpec): Promise<{ io?: 'io_uring' | 'plain' }> {
+    return this.#ask({ op: 'attach', spec });
+  }
+
+  /** Resolves when the thread touches nothing of that port any more. */
+  async detach(id: number): Promise<void> {
+    await this.#ask({ op: 'detach', id });
+  }
+
+  /** Joins two ports: what one receives goes to the other, unseen. */
+  async wire(a: number, b: number): Promise<void> {
+    await this.#ask({ op: 'wire', a, b });
+  }
+
+  /** Stops the thread; all ports are detached then. */
+  async close(): Promise<void> {
+    if (this.#closing) return this.#exited;
+    this.#closing = true;
+    clearInterval(this.#watch);
+    await this.#ask({ op: 'stop' }).catch(() => {});
+    await this.#exited;
+    this.#port.close();
+    close(this.#controlFd);
+    this.#arena.free(this.#memory, MEMORY);
+  }
+
+  #ask(request: Unsequenced<ShardRequest>): Promise<{ io?: 'io_uring' | 'plain' }> {
+    const sequence = ++this.#sequence;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(sequence, { resolve, reject });
+      this.#port.postMessage({ ...request, sequence });
+      signal(this.#controlFd);
+    });
+  }
+
+  #heard(message: ShardMessage): void {
+    if ('fenced' in message) {
+      this.onFenced(message.fenced, message.why);
+      return;
+    }
+    const waiting = this.#waiting.get(message.sequence);
+    this.#waiting.delete(message.sequence);
+    if (message.error !== undefined) waiting?.reject(new SetupError(message.error));
+    else waiting?.resolve(message.io ? { io: message.io } : {});
+  }
+
+  #failed(error: Error): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    this.#waiting.clear();
+    this.onFailure(error);
+  }
+
+  /**
+   * A guest shares the open file of its event channel: it can clear O_NONBLOCK and fill the counter, and our write
+   * blocks. Then the thread stands still in one signal; emptying that counter lets it go on (XSA-391's kin).
+   */
+  #lookAtHeartbeat(): void {
+    const rounds = Atomics.load(this.#arena.u32, this.#heartbeat / 4);
+    const fd = Atomics.load(this.#arena.u32, this.#heartbeat / 4 + 1);
+    if (fd !== 0 && fd === this.#stuck.fd && rounds === this.#stuck.rounds) drain(fd - 1);
+    this.#stuck = { fd, rounds };
+  }
+}
+
+const MEMORY = SEGMENTS_SIZE + IOVECS_SIZE + FORWARDING_SIZE + 64 + HEARTBEAT_SIZE;

@@ -1,0 +1,89 @@
+/**
+ * What the owner of a datapath thread tells it. Plain data: arena addresses (memory that the owner allocated and
+ * frees after the detach) and descriptors (process-wide, owned by the owner).
+ */
+import type { TransferName } from '../transfer/transfer.js';
+
+export interface TapSpec {
+  readonly kind: 'tap';
+  readonly id: number;
+  readonly name: string;
+  readonly mac?: Uint8Array;
+  readonly fd: number;
+  readonly block: number;
+  readonly memory: number;
+  readonly buffers: number;
+  readonly header: number;
+  readonly uring?: boolean;
+}
+
+/** Descriptors of one event channel. */
+export interface ChannelSpec {
+  readonly notifyFd: number;
+  readonly waitFd: number;
+}
+
+export interface NetbackSpec {
+  readonly kind: 'netback';
+  readonly id: number;
+  readonly name: string;
+  readonly mac: Uint8Array;
+  readonly domid: number;
+  readonly txRing: number;
+  readonly rxRing: number;
+  readonly features: number;
+  readonly block: number;
+  readonly memory: number;
+  readonly bounce: number;
+  /** One event channel, or TX then RX. */
+  readonly channels: readonly ChannelSpec[];
+  readonly transfer: TransferName;
+  /** What a mapping cache needs. */
+  readonly cache: { window: number; tables: number; capacity: number; grants: number; ramFd: number };
+}
+
+export interface NetfrontSpec {
+  readonly kind: 'netfront';
+  readonly id: number;
+  readonly name: string;
+  readonly ram: number;
+  readonly ramPages: number;
+  readonly grefBase: number;
+  readonly txRing: number;
+  readonly rxRing: number;
+  readonly rxPages: number;
+  readonly buffers: number;
+  readonly features: number;
+  readonly block: number;
+  readonly memory: number;
+  readonly channels: readonly ChannelSpec[];
+}
+
+export type PortSpec = TapSpec | NetbackSpec | NetfrontSpec;
+
+/** How the thread starts. */
+export interface ShardStart {
+  readonly memory: WebAssembly.Memory;
+  /** An eventfd: something is on the message port. */
+  readonly controlFd: number;
+  readonly forwarding: number;
+  readonly segments: number;
+  /** HEARTBEAT_SIZE bytes, see below. */
+  readonly heartbeat: number;
+  /** Where there are domains: their records, and IOVECS_SIZE bytes for this thread; else 0. */
+  readonly records: number;
+  readonly iovecs: number;
+}
+
+/** u32 rounds; u32 descriptor being signalled right now, + 1 (0 = none). */
+export const HEARTBEAT_SIZE = 8;
+
+export type ShardRequest =
+  | { readonly op: 'attach'; readonly sequence: number; readonly spec: PortSpec }
+  | { readonly op: 'detach'; readonly sequence: number; readonly id: number }
+  | { readonly op: 'wire'; readonly sequence: number; readonly a: number; readonly b: number }
+  | { readonly op: 'stop'; readonly sequence: number };
+
+export type ShardMessage =
+  | { readonly sequence: number; readonly error?: string; readonly io?: 'io_uring' | 'plain' }
+  | { readonly fenced: number; readonly why: number };

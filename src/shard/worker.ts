@@ -1,0 +1,184 @@
+/**
+ * The datapath thread: rounds of the burst engine while there is work, one epoll wait when there is none. It never
+ * returns to Node's event loop until it is told to stop; requests of its owner arrive on a message port that is
+ * read synchronously when the control descriptor says so.
+ */
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { F_SRC } from '../../assembly/layout.js';
+import { Arena } from '../arena/arena.js';
+import { instantiateLoops } from '../arena/loops.js';
+import { Engine } from '../datapath/engine.js';
+import type { Port } from '../datapath/port.js';
+import { NetbackPort, type Notify } from '../netif/netback_port.js';
+import { NetfrontPort } from '../netif/netfront_port.js';
+import { Epoll } from '../sys/epoll.js';
+import { clear, signal } from '../sys/eventfd.js';
+import { TapPort } from '../tap/tap_port.js';
+import { GrantCopy } from '../transfer/grant_copy.js';
+import { Persistent } from '../transfer/persistent.js';
+import { EmbeddedGrantTable } from '../xen/embedded/grants.js';
+import type { ChannelSpec, NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
+
+const CONTROL = 0xffffffff;
+/** ms between looks at frames that wait for a receiver. */
+const RETRY = 5;
+/** Rounds between looks at epoll while there is work. */
+const POLL_EVERY = 4;
+
+const { start, port: owner } = workerData as { start: ShardStart; port: MessagePort };
+
+class DatapathThread {
+  readonly #arena = Arena.attach(start.memory);
+  readonly #epoll = new Epoll();
+  readonly #ports = new Map<number, Port>();
+  readonly #ramFds = new Map<number, number>();
+  readonly #cacheRam = new Map<number, number>();
+  readonly #heartbeat = start.heartbeat / 4;
+  readonly #loops = instantiateLoops(this.#arena, {
+    mapPage: (cacheId, address, frame, writable) => this.#mapPage(cacheId, address, frame, writable !== 0),
+  });
+  readonly #grants = new EmbeddedGrantTable(this.#arena, this.#loops, start.records, start.iovecs, (domid) =>
+    this.#ramFds.get(domid),
+  );
+  readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
+  #running = true;
+
+  constructor() {
+    this.#epoll.add(start.controlFd, CONTROL);
+    this.#engine.onFenced = (port) => this.#say({ fenced: port.id, why: port.fenced });
+  }
+
+  run(): void {
+    let busy = 0;
+    this.#requests();
+    while (this.#running) {
+      // A wrapping ms clock that is never 0.
+      const moved = this.#engine.round((performance.now() | 0) + 1);
+      this.#arena.u32[this.#heartbeat]++;
+      if (moved) {
+        if (++busy % POLL_EVERY === 0) this.#wait(0);
+        continue;
+      }
+      if (this.#engine.arm()) this.#wait(0);
+      else this.#wait(this.#engine.waiting ? RETRY : -1);
+    }
+    for (const id of [...this.#ports.keys()]) this.#detach(id);
+    this.#epoll.close();
+  }
+
+  #wait(timeout: number): void {
+    const n = this.#epoll.wait(timeout);
+    for (let i = 0; i < n; i++) {
+      const token = this.#epoll.token(i);
+      if (token === CONTROL) this.#requests();
+      else this.#ports.get(token >>> 2)?.wake(token & 3);
+    }
+  }
+
+  #requests(): void {
+    clear(start.controlFd);
+    for (;;) {
+      const received = receiveMessageOnPort(owner) as { message: ShardRequest } | undefined;
+      if (!received) return;
+      const request = received.message;
+      try {
+        this.#say({ sequence: request.sequence, ...this.#obey(request) });
+      } catch (error) {
+        this.#say({ sequence: request.sequence, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  }
+
+  #obey(request: ShardRequest): { io?: 'io_uring' | 'plain' } {
+    if (request.op === 'attach') return this.#attach(request.spec);
+    if (request.op === 'detach') this.#detach(request.id);
+    else if (request.op === 'wire') this.#engine.forwarding.wire(request.a, request.b);
+    else this.#running = false;
+    return {};
+  }
+
+  #attach(spec: PortSpec): { io?: 'io_uring' | 'plain' } {
+    const port = this.#open(spec);
+    const mac = spec.kind === 'netfront' ? undefined : spec.mac;
+    if (!this.#engine.attach(port, mac ? { mac } : {})) {
+      port.close();
+      throw new Error(`${spec.name}: its MAC belongs to another port`);
+    }
+    this.#ports.set(port.id, port);
+    for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
+    return port instanceof TapPort ? { io: port.io.kind } : {};
+  }
+
+  #open(spec: PortSpec): Port {
+    if (spec.kind === 'tap') return new TapPort(this.#arena, this.#loops, spec);
+    const descriptors = spec.channels.map((channel) => channel.waitFd);
+    const [notifyTx, notifyRx] = this.#notifiers(spec.channels);
+    if (spec.kind === 'netfront') return this.#openNetfront(spec, descriptors, notifyTx, notifyRx);
+    return this.#openNetback(spec, descriptors, notifyTx, notifyRx);
+  }
+
+  #openNetfront(spec: NetfrontSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
+    return new NetfrontPort(this.#arena, this.#loops, { ...spec, descriptors, notifyTx, notifyRx });
+  }
+
+  #openNetback(spec: NetbackSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
+    this.#ramFds.set(spec.domid, spec.cache.ramFd);
+    this.#cacheRam.set(spec.id, spec.cache.ramFd);
+    const { domid } = spec;
+    const cache = { ...spec.cache, id: spec.id, domid, domains: start.records, counters: spec.block };
+    const transfer =
+      spec.transfer === 'persistent'
+        ? new Persistent(this.#arena, this.#loops, this.#grants, cache)
+        : new GrantCopy(this.#loops, this.#grants, spec.block);
+    const { segments } = start;
+    const options = { ...spec, segments, descriptors, notifyTx, notifyRx, transfer };
+    const port = new NetbackPort(this.#arena, this.#loops, options);
+    port.localizeForeign = (list, n) => this.#localize(list, n);
+    return port;
+  }
+
+  #detach(id: number): void {
+    const port = this.#ports.get(id);
+    if (!port) return;
+    for (const fd of port.descriptors) this.#epoll.remove(fd);
+    this.#ports.delete(id);
+    this.#engine.detach(id);
+    this.#cacheRam.delete(id);
+  }
+
+  /** Frames of other ports that a software offload has to read. */
+  #localize(list: number, n: number): void {
+    for (let i = 0; i < n; i++) {
+      const frame = this.#arena.u32[list / 4 + i];
+      this.#ports.get(this.#arena.u32[(frame + F_SRC) / 4])?.localize(list + i * 4, 1);
+    }
+  }
+
+  #notifiers(channels: readonly ChannelSpec[]): [Notify, Notify] {
+    const [tx, rx] = channels.map((channel) => () => {
+      // A peer can make this write block (it shares the open file); the owner watches and drains it then.
+      this.#arena.u32[this.#heartbeat + 1] = channel.notifyFd + 1;
+      signal(channel.notifyFd);
+      this.#arena.u32[this.#heartbeat + 1] = 0;
+    });
+    return [tx, rx ?? tx];
+  }
+
+  #mapPage(cacheId: number, address: number, frame: number, writable: boolean): number {
+    const ramFd = this.#cacheRam.get(cacheId);
+    if (ramFd === undefined) return -22;
+    try {
+      this.#arena.map(address, 4096, ramFd, frame * 4096, writable);
+      return 0;
+    } catch {
+      return -12; // too many mappings: the frame is dropped as bad-grant, the vif goes on
+    }
+  }
+
+  #say(message: ShardMessage): void {
+    owner.postMessage(message);
+  }
+}
+
+new DatapathThread().run();
+owner.close();

@@ -1,0 +1,56 @@
+/** A well-behaved guest of the test machine: domain, netfront with its engine, and an in-memory port for its tap. */
+import type { Engine } from '../../src/datapath/engine.js';
+import type { MemoryPort } from '../../src/datapath/memory_port.js';
+import type { NetbackPort } from '../../src/netif/netback_port.js';
+import type { NetfrontPort } from '../../src/netif/netfront_port.js';
+import type { Transfer, TransferName } from '../../src/transfer/transfer.js';
+import type { Domain } from '../../src/xen/embedded/domain.js';
+import type { EmbeddedGrantOwner } from '../../src/xen/embedded/grants.js';
+
+export interface GuestOptions {
+  readonly mac?: Uint8Array;
+  readonly transfer?: TransferName;
+  /** What the guest says it can receive. */
+  readonly features?: number;
+  /** What the back end says it can receive. */
+  readonly backendFeatures?: number;
+  readonly cachePages?: number;
+  /** Puts something between netback and its transfer. */
+  readonly wrapTransfer?: (transfer: Transfer) => Transfer;
+}
+
+export class Guest {
+  readonly domain: Domain;
+  readonly mac: Uint8Array;
+  /** In the tap's place. */
+  readonly wire: MemoryPort;
+  readonly netfront: NetfrontPort;
+  readonly netback: NetbackPort;
+  readonly engine: Engine;
+  readonly grants: EmbeddedGrantOwner;
+  /** Arena addresses. */
+  readonly ram: number;
+  readonly txRing: number;
+  readonly rxRing: number;
+
+  constructor(parts: Omit<Guest, 'send' | 'receive'>) {
+    this.domain = parts.domain;
+    this.mac = parts.mac;
+    this.wire = parts.wire;
+    this.netfront = parts.netfront;
+    this.netback = parts.netback;
+    this.engine = parts.engine;
+    this.grants = parts.grants;
+    this.ram = parts.ram;
+    this.txRing = parts.txRing;
+    this.rxRing = parts.rxRing;
+  }
+
+  send(bytes: Uint8Array, vnet?: Uint8Array): boolean {
+    return this.wire.send(bytes, vnet);
+  }
+
+  receive() {
+    return this.wire.receive();
+  }
+}

@@ -1,0 +1,91 @@
+/** The back end's side of a guest of the test machine: memory taken once, a netback built in it again and again. */
+import { PORT_BLOCK } from '../../src/datapath/frames.js';
+import { CACHE_PAGES, cacheTables, Persistent } from '../../src/transfer/persistent.js';
+import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../src/netif/netback_port.js';
+import { GREF_BASE, PAGE_RX_RING, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
+import { GrantCopy } from '../../src/transfer/grant_copy.js';
+import type { Transfer } from '../../src/transfer/transfer.js';
+import type { Domain } from '../../src/xen/embedded/domain.js';
+import type { GuestOptions } from './guest.js';
+import type { Machine } from './machine.js';
+
+export class Vif {
+  readonly id: number;
+  readonly mac: Uint8Array;
+  readonly domain: Domain;
+  port: NetbackPort;
+  /** PORT_BLOCK, NETBACK_MEMORY bytes. */
+  readonly block: number;
+  readonly memory: number;
+  readonly rings: number;
+  readonly window: number;
+  readonly cachePages: number;
+  readonly #machine: Machine;
+  readonly #name: string;
+  readonly #options: GuestOptions & { readonly features: number };
+  readonly #bounce: number;
+  readonly #tables: number;
+
+  constructor(
+    machine: Machine,
+    id: number,
+    name: string,
+    domain: Domain,
+    mac: Uint8Array,
+    options: GuestOptions & { readonly features: number },
+  ) {
+    const alloc = (bytes: number) => machine.arena.allocate(bytes, name);
+    this.#machine = machine;
+    this.id = id;
+    this.#name = name;
+    this.domain = domain;
+    this.mac = mac;
+    this.#options = options;
+    this.cachePages = options.cachePages ?? CACHE_PAGES;
+    this.rings = alloc(2 * 4096);
+    this.block = alloc(PORT_BLOCK);
+    this.memory = alloc(NETBACK_MEMORY);
+    this.#bounce = alloc(BOUNCE_SIZE);
+    const persistent = options.transfer !== 'grant-copy';
+    this.window = persistent ? alloc(this.cachePages * 4096) : 0;
+    this.#tables = persistent ? alloc(cacheTables(domain.grants, this.cachePages)) : 0;
+    const rings = [GREF_BASE + PAGE_TX_RING, GREF_BASE + PAGE_RX_RING];
+    machine.hypervisor.grants.map(domain.domid, rings, this.rings, true);
+    this.port = this.#attach();
+  }
+
+  /** Ends the connection and begins another, with counters at zero. The guest has initialized its rings anew. */
+  reattach(): NetbackPort {
+    this.#machine.engine.detach(this.id);
+    this.port = this.#attach();
+    return this.port;
+  }
+
+  #attach(): NetbackPort {
+    const { arena, loops, engine, segments } = this.#machine;
+    arena.u8.fill(0, this.block, this.block + PORT_BLOCK);
+    arena.u8.fill(0, this.memory, this.memory + NETBACK_MEMORY);
+    const transfer = this.#transfer();
+    const port = new NetbackPort(arena, loops, {
+      id: this.id, name: `${this.#name}/0`, domid: this.domain.domid, txRing: this.rings, rxRing: this.rings + 4096,
+      features: this.#options.features, block: this.block, memory: this.memory, bounce: this.#bounce, segments,
+      descriptors: [], notifyTx: () => {}, notifyRx: () => {}, transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
+    });
+    port.localizeForeign = (list, n) => this.#machine.localize(list, n);
+    if (!engine.attach(port, { mac: this.mac })) throw new Error(`MAC of ${this.#name} is taken`);
+    return port;
+  }
+
+  #transfer(): Transfer {
+    const { arena, loops, hypervisor } = this.#machine;
+    const counters = this.block;
+    if (this.#options.transfer === 'grant-copy') return new GrantCopy(loops, hypervisor.grants, counters);
+    this.#machine.cacheMaps(this.id, this.domain);
+    const { domid, grants } = this.domain;
+    arena.u8.fill(0, this.#tables, this.#tables + cacheTables(grants, this.cachePages));
+    return new Persistent(arena, loops, hypervisor.grants, {
+      id: this.id, domid, domains: hypervisor.records, grants, capacity: this.cachePages, window: this.window,
+      tables: this.#tables, counters,
+    });
+  }
+}
