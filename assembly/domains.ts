@@ -6,7 +6,8 @@ import {
 } from '../src/abi/grant_table';
 import { DOM_BASE, DOM_FRAMES, DOM_GRANTS, DOM_SIZE, DOM_TABLE, DOMAINS_MAX } from './grant_layout';
 
-const BUSY: u64 = GTF_reading | GTF_writing;
+/** Bits of an entry that say "in use", not what is granted. */
+export const GRANT_BUSY: u64 = GTF_reading | GTF_writing;
 const FLAGS_OTHER: u64 = 0xffff & ~<u64>(GTF_type_mask | GTF_readonly | GTF_reading | GTF_writing);
 
 /** The record of a domain, or 0. */
@@ -16,13 +17,6 @@ export function domainOf(domains: u32, domid: u32): u32 {
   if (domid >= <u32>DOMAINS_MAX) return 0;
   const dom = domains + domid * DOM_SIZE;
   return load<u32>(dom, DOM_TABLE) == 0 ? 0 : dom;
-}
-
-/** One atomic look at a grant entry: u16 flags, u16 domid, u32 frame, without the bits that say "in use". */
-// @ts-ignore: decorator
-@inline
-export function entryOf(dom: u32, gref: u32): u64 {
-  return atomic.load<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE) & ~BUSY;
 }
 
 /** GNTST_okay when this entry lets `backend` access a page of the domain's RAM in that direction. */
@@ -45,10 +39,10 @@ export function pin(dom: u32, gref: u32, backend: u32, write: bool): u64 {
   why = GNTST_bad_gntref;
   if (gref >= load<u32>(dom, DOM_GRANTS)) return 0;
   const at = load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE;
-  const mark: u64 = write ? BUSY : GTF_reading;
+  const mark: u64 = write ? GRANT_BUSY : GTF_reading;
   for (let tries = 0; tries < 4; tries++) {
     const old = atomic.load<u64>(at);
-    why = entryAllows(dom, old & ~BUSY, backend, write);
+    why = entryAllows(dom, old & ~GRANT_BUSY, backend, write);
     if (why != GNTST_okay) return 0;
     added = <u32>(mark & ~old);
     if (added == 0) return old;
@@ -71,7 +65,7 @@ export function refusal(): i32 {
 
 /** Takes the marks away that `pin` set. No batch overlaps another of this thread, so no count is kept. */
 export function unpin(dom: u32, gref: u32, marks: u32): void {
-  atomic.and<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE, ~(<u64>marks & BUSY));
+  atomic.and<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE, ~(<u64>marks & GRANT_BUSY));
 }
 
 /** First byte of the domain's RAM in this process, outside the arena. */

@@ -15,20 +15,22 @@ export const CACHE_DOMAINS = 0; // u32 address of the domain records
 export const CACHE_DOMID = 4; // u32
 export const CACHE_WINDOW = 8; // u32 address of CACHE_CAPACITY pages of arena
 export const CACHE_CAPACITY = 12; // u32 pages
-export const CACHE_INDEX = 16; // u32 address: u32 a grant reference, slot + 1
-export const CACHE_SLOTS = 20; // u32 address: CACHE_SLOT bytes a page
+export const CACHE_TABLE = 16; // u32 address: CACHE_ENTRY bytes a grant reference
+export const CACHE_SLOTS = 20; // u32 address: u32 a page of the window, the reference mapped there + 1, 0 = empty
 export const CACHE_TICK = 24; // u32: grows with every batch
 export const CACHE_FLOOR = 28; // u32: nothing used at or after this tick may be evicted
 export const CACHE_COUNTERS = 32; // u32
 export const CACHE_ID = 36; // u32: what the host's mapPage is told
-export const CACHE_GRANTS = 40; // u32 entries in CACHE_INDEX
-export const CACHE_USED = 44; // u32 slots ever filled, in order
+export const CACHE_GRANTS = 40; // u32 entries in CACHE_TABLE
 
-export const CACHE_SLOT = 24;
-export const SLOT_ENTRY = 0; // u64 grant entry when it was mapped; 0 = empty
-export const SLOT_GREF = 8; // u32
-export const SLOT_USED = 12; // u32 tick of the last use
-export const SLOT_WRITABLE = 16; // u32
+/** What a look-up needs stands side by side, in one cache line. */
+export const CACHE_ENTRY = 16;
+export const ENTRY_GRANT = 0; // u64: the grant entry when it was mapped; 0 = not mapped
+export const ENTRY_PAGE = 8; // u32 arena address
+export const ENTRY_USED = 12; // u32 tick of the last use
+
+/** Asks the host to unmap instead. */
+export const NO_FRAME = 0xffffffff;
 
 /** iovecs of one process_vm_readv(2) call: u64 base, u64 length. */
 export const IOVEC_SIZE = 16;

@@ -10,7 +10,7 @@ export {
   netbackArmTx, netbackBounce, netbackBounced, netbackHeaders, netbackPublishTx, netbackPull, netbackRefuse, netbackRelease, settleAll,
 } from './netback_tx';
 export {
-  dropGroups, netbackArmRx, netbackCommit, netbackPrepared, netbackPublishRx, netbackPush, netbackRoom, netbackWait,
+  dropGroups, netbackArmRx, netbackCommit, netbackPrepared, netbackPublishRx, netbackPush, netbackRoom, netbackUncommitted, netbackWait,
 } from './netback_rx';
 export {
   netfrontArm, netfrontPost, netfrontPublish, netfrontPull, netfrontPush, netfrontReap, netfrontRelease,

@@ -10,7 +10,7 @@ import {
   VIRTIO_NET_HDR_F_DATA_VALID, VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
 import {
-  C_NOTIFICATIONS, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, C_OUT_WAITS, DROP_BAD_GRANT, DROP_FENCED, DROP_NO_SG, DROP_RX_FULL,
+  C_COPIED_BYTES, C_COPIES, C_NOTIFICATIONS, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, C_OUT_WAITS, DROP_BAD_GRANT, DROP_FENCED, DROP_NO_SG, DROP_RX_FULL,
   DROP_RX_STALLED, FENCE_RING_OVERFLOW,
 } from './counters';
 import { fragOf } from './frame';
@@ -18,10 +18,11 @@ import {
   F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_SINCE, F_VERDICT, G_ADDR, G_DOM, G_GREF, G_LEN, G_OFF, PAGE_SIZE, S_STATUS,
   S_TAG, V_FLAGS, V_GSO_SIZE, V_GSO_TYPE, VERDICT_DROP, VERDICT_GROUP,
 } from './layout';
-import { count } from './memory';
+import { copyBytes, count } from './memory';
+import { cacheBegin, cachedPage, cacheEnd } from './move';
 import {
   FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG, META_ENTRY, META_EXTRA, META_HEAD, META_HEAD_FAILED, META_KIND, META_RESPONSE,
-  META_REST, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_PATIENCE, NB_RX_CONS, NB_RX_PUBLISHED,
+  META_REST, NB_CACHE, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_PATIENCE, NB_RX_CONS, NB_RX_PUBLISHED,
   NB_RX_RING, NB_RX_RSP, NB_RX_WANTED, NB_SEGS, NB_SEGS_MAX, NB_STALLED, NB_STALLED_AT, PATIENCE_LEAST, PATIENCE_MOST, PUSH_CSUM, PUSH_DONE,
   PUSH_FLUSH, PUSH_FULL, PUSH_SEGMENT, SEGS_PER_FRAME, UNSTALL_SLOTS,
 } from './netif_layout';
@@ -31,9 +32,19 @@ import { segAt, segFinish, segSource, segTarget } from './segment_list';
 
 /** Segments prepared and not yet moved, of this thread. */
 let prepared: u32 = 0;
+/** Laid out frames whose responses are not written yet. */
+let uncommitted: u32 = 0;
+/** Copies made in place since the last commit. */
+let copied: u32 = 0;
+let copiedBytes: u64 = 0;
 
 export function netbackPrepared(): u32 {
   return prepared;
+}
+
+/** Frames laid out since the last commit. */
+export function netbackUncommitted(): u32 {
+  return uncommitted;
 }
 
 // @ts-ignore: decorator
@@ -59,6 +70,15 @@ function available(nb: u32): u32 {
  * and PUSH_* in the high half. `now`: a wrapping clock in ms, never 0.
  */
 export function netbackPush(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
+  const cache = load<u32>(nb + NB_CACHE);
+  if (cache == 0) return pushList(nb, list, from, n, now);
+  cacheBegin(cache);
+  const result = pushList(nb, list, from, n, now);
+  cacheEnd(cache);
+  return result;
+}
+
+function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
   const counters = load<u32>(nb + NB_COUNTERS);
   const features = load<u32>(nb + NB_FEATURES);
   const segsMax = load<u32>(nb + NB_SEGS_MAX);
@@ -100,6 +120,7 @@ export function netbackPush(nb: u32, list: u32, from: u32, n: u32, now: u32): u3
     }
     if (prepared + SEGS_PER_FRAME > segsMax) return i | (PUSH_FLUSH << 16);
     layOut(nb, frame, gso);
+    uncommitted++;
     free -= need;
     store<u32>(frame + F_SETTLED, 1);
   }
@@ -160,6 +181,7 @@ function unstall(nb: u32, free: u32, now: u32): void {
 function layOut(nb: u32, frame: u32, gso: u32): void {
   const ring = load<u32>(nb + NB_RX_RING);
   const domid = load<u32>(nb + NB_DOMID);
+  const cache = load<u32>(nb + NB_CACHE);
   const head = load<u32>(nb + NB_RX_CONS);
   let segs = segAt(load<u32>(nb + NB_SEGS), prepared);
   const first = segs;
@@ -203,10 +225,18 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
       filled = 0;
     }
     const take = min(size, PAGE_SIZE - filled);
-    segSource(segs, address, sourceGref, offset, sourceDom);
-    segTarget(segs, 0, gref, filled, domid);
-    segFinish(segs, take, head);
-    segs = segAt(segs, 1);
+    const page = cache == 0 ? 0 : cachedPage(cache, gref, true);
+    if (page != 0 && address != 0) {
+      copyBytes(page + filled, address, take);
+      copied++;
+      copiedBytes += take;
+    } else {
+      // Both ends granted, or a grant that the cache refused: then the transfer says why.
+      segSource(segs, address, sourceGref, offset, sourceDom);
+      segTarget(segs, page == 0 ? 0 : page + filled, gref, filled, domid);
+      segFinish(segs, take, head);
+      segs = segAt(segs, 1);
+    }
     filled += take;
     size -= take;
     offset += take;
@@ -241,6 +271,7 @@ export function netbackCommit(nb: u32): void {
     if (load<i16>(seg, S_STATUS) != 0) store<u32>(metaOf(nb, load<u32>(seg, S_TAG)), META_HEAD_FAILED, META_KIND);
   }
   prepared = 0;
+  uncommitted = 0;
   const ring = load<u32>(nb + NB_RX_RING);
   const counters = load<u32>(nb + NB_COUNTERS);
   const end = load<u32>(nb + NB_RX_CONS);
@@ -267,6 +298,12 @@ export function netbackCommit(nb: u32): void {
     store<u64>(rxEntry(ring, slot), response);
   }
   store<u32>(nb + NB_RX_RSP, end);
+  if (copied) {
+    count(counters, C_COPIES, copied);
+    count(counters, C_COPIED_BYTES, copiedBytes);
+    copied = 0;
+    copiedBytes = 0;
+  }
   count(counters, C_OUT_FRAMES, frames);
   count(counters, C_OUT_BYTES, bytes);
   if (gso) count(counters, C_OUT_GSO, gso);

@@ -22,9 +22,10 @@ import {
   F_COOKIE, F_COOKIE2, F_COOKIE3, F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_VERDICT, FRAGS_MAX, FRAME_SIZE, G_ADDR, G_COOKIE, G_DOM, G_GREF,
   G_LEN, G_OFF, PAGE_SIZE, S_STATUS, S_TAG, V_FLAGS, V_GSO_SIZE, V_GSO_TYPE, VERDICT_DROP,
 } from './layout';
-import { count } from './memory';
+import { copyBytes, count } from './memory';
+import { cacheBegin, cachedPage, cacheEnd } from './move';
 import {
-  FATAL_SLOTS, HEADER_FETCH, NB_COUNTERS, NB_DOMID, NB_FENCED, NB_PORT, NB_SEGS, NB_SEGS_MAX, NB_TX_CONS, NB_TX_PUBLISHED,
+  FATAL_SLOTS, HEADER_FETCH, NB_CACHE, NB_COUNTERS, NB_DOMID, NB_FENCED, NB_PORT, NB_SEGS, NB_SEGS_MAX, NB_TX_CONS, NB_TX_PUBLISHED,
   NB_TX_RING, NB_TX_RSP, SEGS_PER_FRAME,
 } from './netif_layout';
 import { OFFLOAD_BAD_GSO, offloadFromBlank } from './offload';
@@ -64,6 +65,8 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
   const unanswered = cons - load<u32>(nb + NB_TX_RSP);
   if (prod - cons > <u32>NETIF_RING_SIZE - unanswered) return fence(nb, FENCE_RING_OVERFLOW);
   const port = load<u32>(nb + NB_PORT);
+  const cache = load<u32>(nb + NB_CACHE);
+  if (cache != 0) cacheBegin(cache);
   let frames: u32 = 0;
   let nsegs: u32 = 0;
   while (frames < max && cons != prod && nsegs + SEGS_PER_FRAME <= segsMax) {
@@ -73,8 +76,11 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
     if (next == cons) break; // fenced; the requests of frames before this one still get their answers
     cons = next;
     frames++;
-    if (!load<u32>(frame + F_SETTLED)) nsegs += headerSegments(frame, segAt(segs, nsegs));
+    if (load<u32>(frame + F_SETTLED)) continue;
+    if (cache != 0) headerInPlace(nb, cache, frame);
+    else nsegs += headerSegments(frame, segAt(segs, nsegs));
   }
+  if (cache != 0) cacheEnd(cache);
   store<u32>(nb + NB_TX_CONS, cons);
   return frames | (nsegs << 16);
 }
@@ -199,6 +205,32 @@ function headerSegments(frame: u32, into: u32): u32 {
   }
   store<u32>(frame + F_HDR_LEN, want);
   return n;
+}
+
+/**
+ * The same through a mapping cache: the bytes are copied at once, and what is left of each slot becomes readable in
+ * place. Inspected is only the copy: the guest may still change what it mapped.
+ */
+function headerInPlace(nb: u32, cache: u32, frame: u32): void {
+  const want = min(load<u32>(frame + F_LEN), <u32>HEADER_FETCH);
+  const slots = load<u32>(frame + F_NFRAGS);
+  let done: u32 = 0;
+  for (let n: u32 = 0; n < slots; n++) {
+    const frag = fragOf(frame, n);
+    const page = cachedPage(cache, load<u32>(frag, G_GREF), false);
+    if (page == 0) {
+      refuse(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
+      return;
+    }
+    const length = <u32>load<u16>(frag, G_LEN);
+    const address = page + load<u16>(frag, G_OFF);
+    const take = min(length, want - done);
+    if (take != 0) copyBytes(frame + F_HEADER + done, address, take);
+    store<u32>(frag, address + take, G_ADDR);
+    store<u16>(frag, <u16>(length - take), G_LEN);
+    done += take;
+  }
+  store<u32>(frame + F_HDR_LEN, want);
 }
 
 /** After the move: refuses frames whose header could not be read, and settles the offload state of the others. */

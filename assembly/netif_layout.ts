@@ -22,6 +22,7 @@ export const NB_PATIENCE = 64; // ms a frame may wait for this guest now
 export const NB_STALLED_AT = 80; // ms clock when it stalled
 export const NB_SEGS = 68; // u32 address of the shard's copy segments
 export const NB_SEGS_MAX = 72;
+export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
 
 /** What the front end can receive. */
 export const FE_SG = 1;

@@ -41,6 +41,7 @@ export interface Loops {
   netbackPush(nb: number, list: number, from: number, n: number, now: number): number;
   dropGroups(counters: number, list: number, from: number, n: number): void;
   netbackPrepared(): number;
+  netbackUncommitted(): number;
   netbackCommit(nb: number): void;
   netbackRoom(nb: number): number;
   netbackWait(nb: number, frame: number, need: number, now: number): number;

@@ -47,6 +47,7 @@ async function demo(context: Context): Promise<number> {
   } finally {
     left = await stage.clear();
     release();
+    if (told === undefined && left.length > 0) note(io, `left behind: ${left.join(', ')}`);
   }
   if (told === 'interrupted') {
     note(

@@ -14,7 +14,7 @@ import type { Network } from './network.js';
 /** Milliseconds. */
 const READY_DEADLINE = 10_000;
 const STOP_DEADLINE = 6000;
-const VANISH_DEADLINE = 3000;
+const VANISH_DEADLINE = 6000;
 const POLL = 20;
 
 export class Stage {

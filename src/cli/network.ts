@@ -63,7 +63,10 @@ export function freeNetwork(first: number, used: readonly string[] = usedPrefixe
   for (const candidate of IPV4_CANDIDATES) {
     for (let step = 0; step < 256; step++) {
       const number = (first + step) % 256;
-      const [four, six] = [`${candidate}.${number}.`, `fd4e:4652:${number.toString(16)}::`];
+      const [four, six] = [
+        `${candidate}.${number}.`,
+        `fd4e:4652:${number === 0 ? '' : `${number.toString(16)}:`}:`,
+      ];
       if (used.some((prefix) => overlap(prefix, `${four}0/24`) || overlap(prefix, `${six}/64`))) continue;
       const at = (index: number) => [`${four}${index}/24`, `${six}${index.toString(16)}/64`];
       return { number, host: at(1), guest: (index) => at(index + 2) };

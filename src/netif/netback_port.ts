@@ -5,7 +5,7 @@
 import { C_EVENTS, DROP_RX_FULL } from '../../assembly/counters.js';
 import { BURST, F_VERDICT, SEG_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
 import {
-  FE_CSUM4, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_META_SIZE, NB_PATIENCE, NB_PORT, NB_RX_CONS, NB_RX_PUBLISHED,
+  FE_CSUM4, NB_CACHE, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_META_SIZE, NB_PATIENCE, NB_PORT, NB_RX_CONS, NB_RX_PUBLISHED,
   NB_RX_RING, NB_RX_RSP, NB_SEGS, NB_SEGS_MAX, NB_SIZE, NB_TX_CONS, NB_TX_PUBLISHED, NB_TX_RING, NB_TX_RSP, PATIENCE_MOST, PUSH_CSUM, PUSH_DONE,
   PUSH_FLUSH, PUSH_FULL,
 } from '../../assembly/netif_layout.js';
@@ -116,6 +116,7 @@ export class NetbackPort implements Port, SegmentSink {
       [NB_PATIENCE, PATIENCE_MOST],
       [NB_SEGS, options.segments],
       [NB_SEGS_MAX, SEGMENTS_MAX],
+      [NB_CACHE, options.transfer.cache],
     ];
     for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
   }
@@ -127,13 +128,13 @@ export class NetbackPort implements Port, SegmentSink {
   pull(waiting: number): number {
     if (waiting === BURST) return waiting;
     const list = this.list + waiting * 4;
+    this.#transfer.tick();
     const pulled = this.#loops.netbackPull(this.#nb, list, BURST - waiting);
     if (pulled === 0) return waiting;
     const frames = pulled & 0xffff;
     const segments = pulled >>> 16;
     if (segments > 0) this.#transfer.move(this.#segments, segments);
     this.#loops.netbackHeaders(this.#nb, list, frames, segments);
-    if (this.#transfer.borrows) this.#borrow(list, frames);
     return waiting + frames;
   }
 
@@ -209,17 +210,10 @@ export class NetbackPort implements Port, SegmentSink {
   }
 
   #commit(): void {
+    if (this.#loops.netbackUncommitted() === 0) return;
     const prepared = this.#loops.netbackPrepared();
-    if (prepared > 0) {
-      this.#transfer.move(this.#segments, prepared);
-      this.#loops.netbackCommit(this.#nb);
-    }
-  }
-
-  #borrow(list: number, frames: number): void {
-    const bad = this.#block.scratch;
-    const refused = this.#transfer.borrow(list, frames, bad);
-    for (let i = 0; i < refused; i++) this.#loops.netbackRefuse(this.#nb, this.#u32[bad / 4 + i]);
+    if (prepared > 0) this.#transfer.move(this.#segments, prepared);
+    this.#loops.netbackCommit(this.#nb);
   }
 
   /** One frame that the guest cannot take as it is. */

@@ -58,6 +58,8 @@ export class NetfrontPort implements Port, SegmentSink {
   readonly wantsChecksums: boolean;
   readonly #u32: Uint32Array;
   readonly #loops: Loops;
+  /** Its private state, for load generators that play the guest frame by frame. */
+  readonly state: number;
   readonly #nf: number;
   readonly #block: PortBlock;
   readonly #software: SoftwareOffload;
@@ -71,6 +73,7 @@ export class NetfrontPort implements Port, SegmentSink {
     this.wantsChecksums = (options.features & BE_CSUM4) === 0;
     this.#u32 = arena.u32;
     this.#loops = loops;
+    this.state = options.memory;
     this.#nf = options.memory;
     this.#notifyTx = options.notifyTx;
     this.#notifyRx = options.notifyRx;

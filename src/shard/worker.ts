@@ -4,6 +4,7 @@
  * read synchronously when the control descriptor says so.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { NO_FRAME } from '../../assembly/grant_layout.js';
 import { F_SRC } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
@@ -168,7 +169,8 @@ class DatapathThread {
     const ramFd = this.#cacheRam.get(cacheId);
     if (ramFd === undefined) return -22;
     try {
-      this.#arena.map(address, 4096, ramFd, frame * 4096, writable);
+      if (frame >>> 0 === NO_FRAME) this.#arena.unmap(address, 4096);
+      else this.#arena.map(address, 4096, ramFd, frame * 4096, writable);
       return 0;
     } catch {
       return -12; // too many mappings: the frame is dropped as bad-grant, the vif goes on

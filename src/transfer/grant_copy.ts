@@ -5,7 +5,7 @@ import type { Transfer } from './transfer.js';
 
 export class GrantCopy implements Transfer {
   readonly name = 'grant-copy';
-  readonly borrows = false;
+  readonly cache = 0;
   readonly #loops: Loops;
   readonly #grants: GrantTable;
   readonly #counters: number;
@@ -24,6 +24,8 @@ export class GrantCopy implements Transfer {
   borrow(): number {
     return 0;
   }
+
+  tick(): void {}
 
   settle(): void {}
 

@@ -7,8 +7,8 @@
  * cached mapping does not keep the guest from ending it.
  */
 import {
-  CACHE_CAPACITY, CACHE_COUNTERS, CACHE_DOMAINS, CACHE_DOMID, CACHE_FLOOR, CACHE_GRANTS, CACHE_ID, CACHE_INDEX, CACHE_SIZE, CACHE_SLOT,
-  CACHE_SLOTS, CACHE_TICK, CACHE_WINDOW,
+  CACHE_CAPACITY, CACHE_COUNTERS, CACHE_DOMAINS, CACHE_DOMID, CACHE_FLOOR, CACHE_ENTRY, CACHE_GRANTS, CACHE_ID, CACHE_SIZE, CACHE_SLOTS, CACHE_TABLE, CACHE_TICK,
+  CACHE_WINDOW,
 } from '../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
@@ -38,12 +38,12 @@ export const CACHE_PAGES = 2048;
 
 /** Bytes of arena for a cache's tables. */
 export function cacheTables(grants: number, capacity: number): number {
-  return CACHE_SIZE + grants * 4 + 4 + capacity * CACHE_SLOT;
+  return CACHE_SIZE + grants * CACHE_ENTRY + capacity * 4;
 }
 
 export class Persistent implements Transfer {
   readonly name = 'persistent';
-  readonly borrows = true;
+  readonly cache: number;
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #grants: GrantTable;
@@ -58,14 +58,15 @@ export class Persistent implements Transfer {
     this.#grants = grants;
     this.#cache = cache;
     this.#address = cache.tables;
-    const index = cache.tables + CACHE_SIZE;
+    this.cache = cache.tables;
+    const table = cache.tables + CACHE_SIZE;
     const fields: [number, number][] = [
       [CACHE_DOMAINS, cache.domains],
       [CACHE_DOMID, cache.domid],
       [CACHE_WINDOW, cache.window],
       [CACHE_CAPACITY, cache.capacity],
-      [CACHE_INDEX, index],
-      [CACHE_SLOTS, Math.ceil((index + cache.grants * 4) / 8) * 8],
+      [CACHE_TABLE, table],
+      [CACHE_SLOTS, table + cache.grants * CACHE_ENTRY],
       [CACHE_TICK, 1],
       [CACHE_FLOOR, 1],
       [CACHE_COUNTERS, cache.counters],
@@ -81,6 +82,11 @@ export class Persistent implements Transfer {
     this.#loops.moveLocal(segments, n, this.#cache.counters);
     // A page of a guest whose own transfer does not map: the segment's other end is local by now.
     if (left > 0) this.#grants.copy(segments, n, this.#cache.counters);
+  }
+
+  tick(): void {
+    const tick = this.#loops.cacheTick(this.#address, this.#floor);
+    if (this.#floor === 0) this.#floor = tick;
   }
 
   borrow(list: number, n: number, bad: number): number {

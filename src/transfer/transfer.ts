@@ -14,8 +14,13 @@ export interface Transfer {
    * without a copy. Frames whose grants do not allow it are written to `bad`; their number is returned.
    */
   borrow(list: number, n: number, bad: number): number;
-  /** Whether `borrow` makes frames readable. */
-  readonly borrows: boolean;
+  /**
+   * Address of the mapping cache (assembly/grant_layout.ts) through which netback's own loops turn this vif's grants
+   * into addresses and copy at once; 0 when every move has to be a batch of segments.
+   */
+  readonly cache: number;
+  /** A batch begins that may use the cache. */
+  tick(): void;
   /** All frames that used what was borrowed before are released. */
   settle(): void;
   close(): void;

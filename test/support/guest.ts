@@ -32,6 +32,8 @@ export class Guest {
   readonly ram: number;
   readonly txRing: number;
   readonly rxRing: number;
+  /** The stack of free TX buffers. */
+  readonly buffers: number;
 
   constructor(parts: Omit<Guest, 'send' | 'receive'>) {
     this.domain = parts.domain;
@@ -44,6 +46,7 @@ export class Guest {
     this.ram = parts.ram;
     this.txRing = parts.txRing;
     this.rxRing = parts.rxRing;
+    this.buffers = parts.buffers;
   }
 
   send(bytes: Uint8Array, vnet?: Uint8Array): boolean {

@@ -2,6 +2,7 @@
  * A whole machine in one process, without privileges: the embedded hypervisor, a back-end engine, and guests whose
  * front ends run in engines of their own over the same arena, each with an in-memory port in the tap's place.
  */
+import { NO_FRAME } from '../../assembly/grant_layout.js';
 import { F_SRC } from '../../assembly/layout.js';
 import { FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG, STACK_ITEMS } from '../../assembly/netif_layout.js';
 import { Arena } from '../../src/arena/arena.js';
@@ -49,7 +50,8 @@ export class Machine {
       mapPage: (cacheId, address, frame, writable) => {
         const domain = this.#ramOfCache.get(cacheId);
         if (!domain) return -22;
-        this.arena.map(address, 4096, domain.ramFd, frame * 4096, writable !== 0);
+        if (frame >>> 0 === NO_FRAME) this.arena.unmap(address, 4096);
+        else this.arena.map(address, 4096, domain.ramFd, frame * 4096, writable !== 0);
         return 0;
       },
     });
@@ -81,7 +83,7 @@ export class Machine {
     engine.attach(wire);
     engine.forwarding.wire(1, 2);
     const { mac, port: netback } = vif;
-    const guest = new Guest({ domain, mac, wire, netfront, netback, engine, grants, ram, txRing, rxRing });
+    const guest = new Guest({ domain, mac, wire, netfront, netback, engine, grants, ram, txRing, rxRing, buffers });
     this.guests.push(guest);
     return guest;
   }

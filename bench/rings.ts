@@ -1,0 +1,138 @@
+/**
+ * The back end alone, on one core and in one process: frames go guest → guest through real rings, grants and
+ * copies. A load generator plays both front ends between the measured rounds; only the back end's rounds are timed.
+ * The yardstick is a plain copy of the same bytes between the same pages.
+ */
+import asc from 'assemblyscript/asc';
+import { BURST, F_COOKIE, F_FRAGS, F_LEN, F_NFRAGS, F_SETTLED, FRAME_SIZE, G_LEN } from '../assembly/layout.js';
+import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../src/netif/netfront_memory.js';
+import type { TransferName } from '../src/transfer/transfer.js';
+import { type Guest, Machine } from '../test/support/machine.js';
+
+/** ns a frame. */
+export interface RingSample {
+  readonly backend: number;
+  readonly copy: number;
+}
+
+/** Rounds of one sample. */
+const ROUNDS = 1500;
+/** Guests use their pages in turn, a ring's worth (256) of them on either side. */
+const TURNS = 256 / BURST;
+
+type PlainCopy = (to: number, toStride: number, from: number, fromStride: number, length: number, n: number) => void;
+
+export class RingBench {
+  readonly #machine: Machine;
+  readonly #a: Guest;
+  readonly #b: Guest;
+  readonly #length: number;
+  readonly #copy: PlainCopy;
+  /** u32[BURST] and descriptors with which guest A sends; u32[BURST] and descriptors with which B receives. */
+  readonly #sending: number;
+  readonly #receiving: number;
+
+  private constructor(machine: Machine, transfer: TransferName, length: number, copy: PlainCopy) {
+    this.#machine = machine;
+    this.#length = length;
+    this.#copy = copy;
+    this.#a = machine.addGuest('a', { transfer });
+    this.#b = machine.addGuest('b', { transfer });
+    this.#sending = this.#descriptors();
+    this.#receiving = this.#descriptors();
+    const { u8 } = machine.arena;
+    const first = this.#a.ram + PAGE_TX_FIRST * 4096;
+    for (let page = first; page < first + TURNS * BURST * 4096; page += 4096) {
+      u8.fill(page >>> 12, page, page + length);
+      u8.set(this.#b.mac, page);
+      u8.set(this.#a.mac, page + 6);
+    }
+  }
+
+  static async open(transfer: TransferName, length: number): Promise<RingBench> {
+    const machine = new Machine();
+    return new RingBench(machine, transfer, length, await plainCopy(machine.arena.memory));
+  }
+
+  /** One sample of each, taking turns by the round so that both meet the same machine. */
+  sample(): RingSample {
+    let backend = 0;
+    let copy = 0;
+    const { arena, engine } = this.#machine;
+    const from = this.#a.ram + PAGE_TX_FIRST * 4096;
+    const to = this.#b.ram + PAGE_RX_FIRST * 4096;
+    for (let round = 0; round < ROUNDS; round++) {
+      this.#send(this.#a.ram + PAGE_TX_FIRST * 4096 + (round % TURNS) * BURST * 4096);
+      const t0 = performance.now();
+      engine.round(1);
+      const t1 = performance.now();
+      this.#receive();
+      const t2 = performance.now();
+      const turn = (round % TURNS) * BURST * 4096;
+      this.#copy(to + turn, 4096, from + turn, 4096, this.#length, BURST);
+      const t3 = performance.now();
+      backend += t1 - t0;
+      copy += t3 - t2;
+    }
+    if (arena.u32[(this.#receiving + BURST * 4 + F_LEN) / 4] !== this.#length) throw new Error('no frame arrived');
+    const scale = 1e6 / (ROUNDS * BURST);
+    return { backend: backend * scale, copy: copy * scale };
+  }
+
+  close(): void {
+    this.#machine.close();
+  }
+
+  /** Guest A queues BURST frames that lie in its granted pages from `first` on. */
+  #send(first: number): void {
+    const { loops, arena } = this.#machine;
+    const { u32 } = arena;
+    loops.netfrontReap(this.#a.netfront.state);
+    for (let i = 0; i < BURST; i++) {
+      const frame = u32[this.#sending / 4 + i];
+      loops.frameClear(frame, 2);
+      u32[(frame + F_LEN) / 4] = this.#length;
+      u32[(frame + F_COOKIE) / 4] = first + i * 4096;
+      u32[(frame + F_NFRAGS) / 4] = 1;
+      u32[(frame + F_FRAGS) / 4] = first + i * 4096;
+      arena.view.setUint16(frame + F_FRAGS + G_LEN, this.#length, true);
+    }
+    const pushed = loops.netfrontPush(this.#a.netfront.state, this.#sending, 0, BURST, 1) & 0xffff;
+    if (pushed !== BURST) throw new Error(`the ring took ${pushed} of ${BURST} frames`);
+    loops.netfrontPublish(this.#a.netfront.state);
+  }
+
+  /** Guest B takes all frames and posts the pages again. */
+  #receive(): void {
+    const { loops, arena } = this.#machine;
+    const nf = this.#b.netfront.state;
+    const n = loops.netfrontPull(nf, this.#receiving, BURST);
+    if (n !== BURST) throw new Error(`${n} of ${BURST} frames arrived`);
+    for (let i = 0; i < n; i++) arena.u32[(arena.u32[this.#receiving / 4 + i] + F_SETTLED) / 4] = 1;
+    loops.netfrontRelease(nf, this.#receiving, n, this.#receiving + BURST * (4 + FRAME_SIZE));
+    loops.netfrontPost(nf);
+    loops.netfrontPublish(nf);
+  }
+
+  #descriptors(): number {
+    const { arena } = this.#machine;
+    const list = arena.allocate(BURST * (8 + FRAME_SIZE), 'load generator');
+    for (let i = 0; i < BURST; i++) arena.u32[list / 4 + i] = list + BURST * 4 + i * FRAME_SIZE;
+    return list;
+  }
+}
+
+/** memory.copy in a loop and nothing else: as fast as this machine copies these bytes in WebAssembly. */
+async function plainCopy(memory: WebAssembly.Memory): Promise<PlainCopy> {
+  const source = `export function run(to: u32, toStride: u32, from: u32, fromStride: u32, length: u32, n: u32): void {
+    for (let i: u32 = 0; i < n; i++) memory.copy(to + i * toStride, from + i * fromStride, length);
+  }`;
+  const options = {
+    runtime: 'stub', importMemory: true, sharedMemory: true, maximumMemory: 65536, initialMemory: 1, noExportMemory: true,
+    enable: ['threads', 'simd', 'bulk-memory'], optimizeLevel: 3,
+  };
+  const { error, binary, stderr } = await asc.compileString(source, options);
+  if (error || !binary) throw new Error(`the yardstick does not compile: ${stderr.toString()}`);
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(binary)), { env: { memory } });
+  return instance.exports.run as PlainCopy;
+}

@@ -1,0 +1,155 @@
+/**
+ * A back end and its guests as users run them, by the command line, in a network namespace of the test's own:
+ *
+ *     namespace of the test            guest a            guest b
+ *   ┌─────────────────────────┐   ┌──────────────┐   ┌──────────────┐
+ *   │ netferry up      nf0 ───┼───┼─── eth0      │   │     eth0     │
+ *   └───────────┬─────────────┘   └──────┬───────┘   └──────┬───────┘
+ *               └────────── rings ───────┴──────────────────┘
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { GuestInfo, Vif } from '../../../src/daemon/api.js';
+import { ControlClient } from '../../../src/daemon/client.js';
+import type { PortCounters } from '../../../src/datapath/counters.js';
+import { background, type Background, Place, until } from './place.js';
+
+export const ENTRY = fileURLToPath(new URL('../../../src/cli/entry.js', import.meta.url));
+export const HOST = { v4: '10.206.0.1', v6: 'fd4e:4652::1' };
+
+export interface Guest extends Place {
+  readonly info: GuestInfo;
+  readonly v4: string;
+  readonly v6: string;
+}
+
+class GuestPlace extends Place implements Guest {
+  readonly info: GuestInfo;
+  readonly v4: string;
+  readonly v6: string;
+  constructor(info: GuestInfo) {
+    super(info.pid);
+    this.info = info;
+    [this.v4, this.v6] = info.addresses.map((address) => address.split('/')[0]);
+  }
+}
+
+export class Ferry {
+  readonly directory: string;
+  /** Where nf0 is. */
+  readonly host: Place;
+  readonly client: ControlClient;
+  readonly #keeper: Background;
+  daemon!: Background;
+
+  private constructor(directory: string, keeper: Background) {
+    this.directory = directory;
+    this.#keeper = keeper;
+    this.host = new Place(keeper.pid);
+    this.client = new ControlClient({ directory, uid: process.getuid!() });
+  }
+
+  static async start(...options: string[]): Promise<Ferry> {
+    const directory = mkdtempSync(join(tmpdir(), 'netferry-e2e-'));
+    // Holds the namespace, so that what a dead daemon leaves behind can be seen.
+    const stay = 'ip link set lo up && echo ready && exec sleep 86400';
+    const keeper = background(spawn('unshare', ['--net', 'sh', '-c', stay], { stdio: ['ignore', 'pipe', 'inherit'], detached: true }));
+    await until('a network namespace', () => keeper.text().includes('ready'));
+    const ferry = new Ferry(directory, keeper);
+    await ferry.up(...options);
+    return ferry;
+  }
+
+  /** Starts the daemon: the first, or the next after one that ended. */
+  async up(...options: string[]): Promise<void> {
+    const addresses = ['--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`];
+    this.daemon = this.host.start([process.execPath, ENTRY, 'up', '--dir', this.directory, ...addresses, ...options]);
+    const { daemon } = this;
+    let dead = false;
+    daemon.ended.then((output) => {
+      dead = true;
+      if (process.env.NETFERRY_E2E_LOG) process.stderr.write(output.stderr);
+    });
+    await until('the daemon is up', () => dead || daemon.text().includes(' is up: '), 15_000);
+    if (dead) throw new Error(`netferry up: ${(await daemon.ended).stderr}`);
+  }
+
+  /** `netferry …`, in the host's namespace. */
+  cli(...args: string[]): Promise<string> {
+    return this.host.run([process.execPath, ENTRY, '--dir', this.directory, ...args]);
+  }
+
+  async guest(name: string, ...options: string[]): Promise<Guest> {
+    const info = JSON.parse(await this.cli('guest', 'run', name, '-d', '--json', ...options)) as GuestInfo;
+    return new GuestPlace(info);
+  }
+
+  /** The port of a guest, or the host's with no name. */
+  async vif(guest: Guest | null): Promise<Vif & { counters: PortCounters }> {
+    const vifs = await this.client.vifs();
+    const vif = vifs.find((one) => one.guest === (guest ? guest.info.name : null));
+    if (!vif?.counters) throw new Error(`no connected vif of ${guest?.info.name ?? 'the host'}`);
+    return { ...vif, counters: vif.counters };
+  }
+
+  /** Output of one of Debian's xenstore tools. */
+  xenstore(tool: string, ...args: string[]): { code: number; stdout: string; stderr: string } {
+    const env = { ...process.env, XENSTORED_PATH: join(this.directory, 'xenstored.sock') };
+    const run = spawnSync(`xenstore-${tool}`, args, { env, encoding: 'utf8', timeout: 10_000 });
+    return { code: run.status ?? 1, stdout: run.stdout, stderr: run.stderr };
+  }
+
+  /** Ends whatever still runs. */
+  async stop(): Promise<void> {
+    await this.daemon.stop('SIGTERM');
+    await this.#keeper.stop('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  sockets(): string[] {
+    return existsSync(this.directory) ? readdirSync(this.directory).filter((name) => name.endsWith('.sock')) : [];
+  }
+}
+
+/** Processes in a network namespace (`net:[…]`, of readlink), by pid. */
+export function processesIn(namespace: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/ns/net`) === namespace && stateOf(pid) !== 'Z';
+      } catch {
+        return false; // it ended meanwhile
+      }
+    });
+}
+
+export function namespaceOf(pid: number): string {
+  return readlinkSync(`/proc/${pid}/ns/net`);
+}
+
+export function alive(pid: number): boolean {
+  const state = stateOf(pid);
+  return state !== undefined && state !== 'Z';
+}
+
+function stateOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2)[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a process holds: descriptors and mappings. */
+export function holdings(pid: number): { fds: number; maps: number } {
+  return {
+    fds: readdirSync(`/proc/${pid}/fd`).length,
+    maps: readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').length - 1,
+  };
+}

@@ -1,0 +1,249 @@
+/** What a grant table must do, whatever carries it. A platform runs this with a factory of a few lines. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { C_COPIED_BYTES, C_COPIES } from '../../assembly/counters.js';
+import {
+  PAGE_SIZE, S_DST_ADDR, S_DST_DOM, S_DST_GREF, S_DST_OFF, S_LEN, S_SRC_ADDR, S_SRC_DOM, S_SRC_GREF, S_SRC_OFF, S_STATUS, SEG_SIZE,
+} from '../../assembly/layout.js';
+import {
+  GNTST_bad_copy_arg, GNTST_bad_domain, GNTST_bad_gntref, GNTST_bad_page, GNTST_okay, GNTST_permission_denied,
+} from '../../src/abi/grant_table.js';
+import type { Arena } from '../../src/arena/arena.js';
+import { GrantError, type GrantOwner, type GrantTable } from '../../src/xen/grant_table.js';
+import { pattern } from '../support/packets.js';
+
+/** A domain of the suite, seen from both sides. */
+export interface GrantingDomain {
+  readonly domid: number;
+  readonly owner: GrantOwner;
+  readonly frames: number;
+  /** Reads and writes its RAM as the domain itself does. */
+  read(frame: number): Uint8Array;
+  write(frame: number, bytes: Uint8Array): void;
+}
+
+export interface GrantTablePlatform {
+  readonly arena: Arena;
+  readonly table: GrantTable;
+  readonly domains: readonly [GrantingDomain, GrantingDomain];
+  /** A domid that no domain has. */
+  readonly nobody: number;
+  close(): void;
+}
+
+/** One end of a copy: an address of the arena, or a place in a granted page. */
+type End = number | { domid: number; reference: number; offset: number };
+
+const FIRST = 8;
+
+export function grantTableSuite(name: string, open: () => GrantTablePlatform): void {
+  describe(`grant table, ${name}`, () => {
+    const run = (title: string, body: (p: GrantTablePlatform) => void) =>
+      test(title, () => {
+        const platform = open();
+        try {
+          body(platform);
+        } finally {
+          platform.close();
+        }
+      });
+
+    /** Copies and returns each segment's status. */
+    const copy = (p: GrantTablePlatform, moves: readonly { from: End; to: End; length: number }[]): number[] => {
+      const bytes = moves.length * SEG_SIZE;
+      const list = p.arena.allocate(bytes, 'segments');
+      const counters = p.arena.allocate(PAGE_SIZE, 'counters');
+      const end = (at: number, what: End, [address, gref, offset, dom]: readonly number[]) => {
+        if (typeof what === 'number') {
+          p.arena.view.setUint32(at + address, what, true);
+          return;
+        }
+        p.arena.view.setUint32(at + address, 0, true);
+        p.arena.view.setUint32(at + gref, what.reference, true);
+        p.arena.view.setUint16(at + offset, what.offset, true);
+        p.arena.view.setUint16(at + dom, what.domid, true);
+      };
+      moves.forEach(({ from, to, length }, i) => {
+        const at = list + i * SEG_SIZE;
+        end(at, from, [S_SRC_ADDR, S_SRC_GREF, S_SRC_OFF, S_SRC_DOM]);
+        end(at, to, [S_DST_ADDR, S_DST_GREF, S_DST_OFF, S_DST_DOM]);
+        p.arena.view.setUint16(at + S_LEN, length, true);
+      });
+      p.table.copy(list, moves.length, counters);
+      const statuses = moves.map((_, i) => p.arena.view.getInt16(list + i * SEG_SIZE + S_STATUS, true));
+      const good = moves.filter((_, i) => statuses[i] === GNTST_okay);
+      const counted = (index: number) => Number(p.arena.view.getBigUint64(counters + index * 8, true));
+      assert.equal(counted(C_COPIES), good.length);
+      assert.equal(counted(C_COPIED_BYTES), good.reduce((sum, move) => sum + move.length, 0));
+      p.arena.free(list, bytes);
+      p.arena.free(counters, PAGE_SIZE);
+      return statuses;
+    };
+    const at = (domain: GrantingDomain, reference: number, offset = 0): End => ({ domid: domain.domid, reference, offset });
+    const refused = (status: number) => (error: unknown) => error instanceof GrantError && error.status === status;
+
+    run('maps granted pages side by side, and writes go through', (p) => {
+      const [a] = p.domains;
+      a.owner.grant(FIRST, 0, 5, false);
+      a.owner.grant(FIRST + 1, 0, 3, false);
+      a.write(5, pattern(PAGE_SIZE, 5));
+      a.write(3, pattern(PAGE_SIZE, 3));
+      const address = p.arena.allocate(2 * PAGE_SIZE, 'mapping');
+      p.table.map(a.domid, [FIRST, FIRST + 1], address, true);
+      assert.deepEqual(p.arena.u8.slice(address, address + PAGE_SIZE), pattern(PAGE_SIZE, 5));
+      assert.deepEqual(p.arena.u8.slice(address + PAGE_SIZE, address + 2 * PAGE_SIZE), pattern(PAGE_SIZE, 3));
+      p.arena.u8[address + 100] = 1;
+      assert.equal(a.read(5)[100], 1);
+      p.table.unmap(a.domid, [FIRST, FIRST + 1], address);
+      assert.ok(p.arena.u8.subarray(address, address + 2 * PAGE_SIZE).every((byte) => byte === 0));
+      p.arena.u8[address + 100] = 2;
+      assert.equal(a.read(5)[100], 1, 'what is unmapped is out of reach');
+    });
+
+    run('a mapped grant cannot be ended until it is unmapped', (p) => {
+      const [a] = p.domains;
+      a.owner.grant(FIRST, 0, 1, false);
+      const address = p.arena.allocate(PAGE_SIZE, 'mapping');
+      p.table.map(a.domid, [FIRST], address, true);
+      assert.equal(a.owner.end(FIRST), false);
+      assert.deepEqual(copy(p, [{ from: at(a, FIRST), to: p.arena.allocate(PAGE_SIZE, 'copy'), length: 64 }]), [GNTST_okay]);
+      assert.equal(a.owner.end(FIRST), false, 'a copy of the same page does not end the mapping');
+      p.table.unmap(a.domid, [FIRST], address);
+      assert.equal(a.owner.end(FIRST), true);
+      assert.throws(() => p.table.map(a.domid, [FIRST], address, true), refused(GNTST_bad_gntref));
+    });
+
+    run('a page that is mapped for reading stays so when a copy writes to it', (p) => {
+      const [a] = p.domains;
+      a.owner.grant(FIRST, 0, 1, false);
+      const address = p.arena.allocate(PAGE_SIZE, 'mapping');
+      const source = p.arena.allocate(PAGE_SIZE, 'source');
+      p.table.map(a.domid, [FIRST], address, false);
+      assert.deepEqual(copy(p, [{ from: source, to: at(a, FIRST), length: 8 }]), [GNTST_okay]);
+      assert.equal(a.owner.end(FIRST), false);
+      p.table.unmap(a.domid, [FIRST], address);
+      assert.equal(a.owner.end(FIRST), true);
+    });
+
+    run('refuses to map what is not granted, and maps all or nothing', (p) => {
+      const [a, b] = p.domains;
+      const address = p.arena.allocate(3 * PAGE_SIZE, 'mapping');
+      const tryMap = (references: number[], writable = true, domid = a.domid) => () => p.table.map(domid, references, address, writable);
+      a.owner.grant(FIRST, 0, 1, false);
+      a.owner.grant(FIRST + 1, 0, 2, true);
+      a.owner.grant(FIRST + 2, b.domid, 3, false);
+      a.owner.grant(FIRST + 3, 0, a.frames, false);
+      a.owner.grant(FIRST + 4, 0, 0xffffffff, false);
+      assert.throws(tryMap([FIRST + 9]), refused(GNTST_bad_gntref));
+      for (const reference of [a.owner.size, 0xffffffff, -1]) assert.throws(tryMap([reference]), refused(GNTST_bad_gntref));
+      assert.throws(tryMap([FIRST + 1]), refused(GNTST_permission_denied));
+      assert.throws(tryMap([FIRST + 2]), refused(GNTST_bad_domain));
+      assert.throws(tryMap([FIRST + 3]), refused(GNTST_bad_page));
+      assert.throws(tryMap([FIRST + 4]), refused(GNTST_bad_page));
+      assert.throws(tryMap([FIRST], true, p.nobody), refused(GNTST_bad_domain));
+      assert.throws(tryMap([FIRST], true, b.domid), refused(GNTST_bad_gntref));
+      assert.throws(tryMap([FIRST, FIRST + 9, FIRST + 1]), refused(GNTST_bad_gntref));
+      for (const reference of [FIRST, FIRST + 1, FIRST + 2, FIRST + 3]) {
+        assert.equal(a.owner.end(reference), true, `reference ${reference} stayed marked after a refusal`);
+      }
+      assert.ok(p.arena.u8.subarray(address, address + 3 * PAGE_SIZE).every((byte) => byte === 0));
+    });
+
+    run('a page granted read-only can be mapped for reading', (p) => {
+      const [a] = p.domains;
+      a.owner.grant(FIRST, 0, 4, true);
+      a.write(4, pattern(PAGE_SIZE, 4));
+      const address = p.arena.allocate(PAGE_SIZE, 'mapping');
+      p.table.map(a.domid, [FIRST], address, false);
+      assert.deepEqual(p.arena.u8.slice(address, address + PAGE_SIZE), pattern(PAGE_SIZE, 4));
+      p.table.unmap(a.domid, [FIRST], address);
+      assert.equal(a.owner.end(FIRST), true);
+    });
+
+    run('copies from, to and between domains, the bytes asked for and no more', (p) => {
+      const [a, b] = p.domains;
+      a.owner.grant(FIRST, 0, 1, true);
+      b.owner.grant(FIRST, 0, 2, false);
+      const bytes = pattern(PAGE_SIZE, 9);
+      a.write(1, bytes);
+      const here = p.arena.allocate(PAGE_SIZE, 'here');
+      for (const [offset, to, length] of [
+        [0, 0, PAGE_SIZE],
+        [1, 3, 1],
+        [100, 200, 1500],
+        [PAGE_SIZE - 7, PAGE_SIZE - 7, 7],
+        [8, 9, 0],
+      ]) {
+        b.write(2, new Uint8Array(PAGE_SIZE).fill(0xcc));
+        p.arena.u8.fill(0xcc, here, here + PAGE_SIZE);
+        const expected = new Uint8Array(PAGE_SIZE).fill(0xcc);
+        expected.set(bytes.subarray(offset, offset + length), to);
+        assert.deepEqual(copy(p, [{ from: at(a, FIRST, offset), to: at(b, FIRST, to), length }]), [GNTST_okay]);
+        assert.deepEqual(b.read(2), expected);
+        assert.deepEqual(copy(p, [{ from: at(a, FIRST, offset), to: here + to, length }]), [GNTST_okay]);
+        assert.deepEqual(p.arena.u8.slice(here, here + PAGE_SIZE), expected);
+        b.write(2, new Uint8Array(PAGE_SIZE).fill(0xcc));
+        assert.deepEqual(copy(p, [{ from: here + to, to: at(b, FIRST, to), length }]), [GNTST_okay]);
+        assert.deepEqual(b.read(2), expected);
+      }
+      assert.equal(a.owner.end(FIRST), true, 'nothing stays marked');
+      assert.equal(b.owner.end(FIRST), true);
+    });
+
+    run('every refusal has its status, and element k of n alone has it (XSA-361)', (p) => {
+      const [a, b] = p.domains;
+      const here = p.arena.allocate(PAGE_SIZE, 'here');
+      a.owner.grant(FIRST, 0, 1, false);
+      a.owner.grant(FIRST + 1, 0, 2, true);
+      a.owner.grant(FIRST + 2, b.domid, 3, false);
+      a.owner.grant(FIRST + 3, 0, a.frames, false);
+      a.write(1, pattern(PAGE_SIZE, 1));
+      const good = (i: number) => ({ from: at(a, FIRST, i * 64), to: here + i * 64, length: 64 });
+      const bad: readonly [string, { from: End; to: End; length: number }, number][] = [
+        ['no such grant', { from: at(a, FIRST + 9), to: here, length: 64 }, GNTST_bad_gntref],
+        ['beyond the table', { from: at(a, 0xffffffff), to: here, length: 64 }, GNTST_bad_gntref],
+        ['written though read-only', { from: here, to: at(a, FIRST + 1), length: 64 }, GNTST_permission_denied],
+        ["another's", { from: at(a, FIRST + 2), to: here, length: 64 }, GNTST_bad_domain],
+        ['beyond RAM', { from: at(a, FIRST + 3), to: here, length: 64 }, GNTST_bad_page],
+        ['over the end of the page', { from: at(a, FIRST, 4090), to: here, length: 7 }, GNTST_bad_copy_arg],
+        ['offset beyond the page', { from: here, to: at(a, FIRST, 65535), length: 1 }, GNTST_bad_copy_arg],
+        ['longer than a page', { from: at(a, FIRST), to: here, length: 65535 }, GNTST_bad_copy_arg],
+        ['good source, bad target', { from: at(a, FIRST), to: at(a, FIRST + 1), length: 1 }, GNTST_permission_denied],
+      ];
+      for (const [what, element, status] of bad) {
+        for (let k = 0; k < 6; k++) {
+          p.arena.u8.fill(0, here, here + PAGE_SIZE);
+          const moves = Array.from({ length: 6 }, (_, i) => (i === k ? element : good(i)));
+          const expected = moves.map((_, i) => (i === k ? status : GNTST_okay));
+          assert.deepEqual(copy(p, moves), expected, `${what}, element ${k}`);
+          for (let i = 0; i < 6; i++) {
+            const bytes = i === k ? new Uint8Array(64) : pattern(PAGE_SIZE, 1).subarray(i * 64, i * 64 + 64);
+            assert.deepEqual(p.arena.u8.slice(here + i * 64, here + i * 64 + 64), Uint8Array.from(bytes), what);
+          }
+          assert.equal(a.owner.end(FIRST), true, `${what}: a grant stayed marked`);
+          a.owner.grant(FIRST, 0, 1, false);
+        }
+      }
+      assert.equal(copy(p, [{ from: { domid: p.nobody, reference: FIRST, offset: 0 }, to: here, length: 1 }])[0] < 0, true);
+    });
+
+    run('more elements than one system call takes', (p) => {
+      const [a] = p.domains;
+      a.owner.grant(FIRST, 0, 1, false);
+      a.write(1, pattern(PAGE_SIZE, 1));
+      const here = p.arena.allocate(3000, 'here');
+      const moves = Array.from({ length: 3000 }, (_, i) => ({
+        from: at(a, i % 7 === 3 ? FIRST + 50 : FIRST, i),
+        to: here + i,
+        length: 1,
+      }));
+      const statuses = copy(p, moves);
+      const source = pattern(PAGE_SIZE, 1);
+      statuses.forEach((status, i) => {
+        assert.equal(status, i % 7 === 3 ? GNTST_bad_gntref : GNTST_okay);
+        assert.equal(p.arena.u8[here + i], i % 7 === 3 ? 0 : source[i]);
+      });
+      assert.equal(a.owner.end(FIRST), true);
+    });
+  });
+}
