@@ -1,7 +1,6 @@
 /** What a command may touch of the world: streams, environment, signals. Tests hand in their own. */
 import type { ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
-import { styleText } from 'node:util';
 
 export type StopReason = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'EPIPE' | 'disconnect';
 
@@ -68,12 +67,14 @@ export async function exitCodeOf(child: ChildProcess): Promise<number> {
   });
 }
 
-type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+/** SGR numbers: on, off (ECMA-48, 8.3.117). */
+const STYLES = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39] } as const;
+type Style = keyof typeof STYLES;
 
 /** Colours text for one stream: only on a terminal, and not when NO_COLOR says no (no-color.org). */
 export function painter(io: Io, stream: Output): (style: Style, text: string) => string {
   const colour = stream.isTTY === true && !io.env.NO_COLOR && io.env.TERM !== 'dumb';
-  return (style, text) => (colour ? styleText(style, text) : text);
+  return (style, text) => (colour ? `\x1b[${STYLES[style][0]}m${text}\x1b[${STYLES[style][1]}m` : text);
 }
 
 /** `netferry: message`, and what to do about it on the next line. */

@@ -103,10 +103,11 @@ async function up(context: Context, options: UpOptions): Promise<number> {
   const status = await daemon.status();
   if (context.json) printJson(io, status);
   else io.stdout.write(`${readyLine(status)}\n`);
-  const ended = await Promise.race([daemon.closed.then(() => 'closed' as const), stop.requested]);
-  if (ended !== 'closed') await daemon.close();
+  await Promise.race([daemon.closed, stop.requested]);
+  const closed = daemon.close().then(() => 0);
+  const code = await Promise.race([closed, stop.insisted]);
   stop.release();
-  return 0;
+  return code;
 }
 
 function readyLine({ version, pid, host, directory }: Status): string {
@@ -114,15 +115,29 @@ function readyLine({ version, pid, host, directory }: Status): string {
   return `netferry ${version} is up: pid ${pid}, ${port}, control ${join(directory, CONTROL_SOCKET)}`;
 }
 
+interface StopRequest {
+  readonly requested: Promise<void>;
+  /** Asked a second time: whoever it is will not wait for an orderly end. Resolves with the exit code. */
+  readonly insisted: Promise<number>;
+  release(): void;
+}
+
 /** A daemon does not end because the reader of its output has. */
-function stopRequest({ io }: Context): { requested: Promise<'stop'>; release(): void } {
+function stopRequest({ io }: Context): StopRequest {
   let release = () => {};
-  const requested = new Promise<'stop'>((resolve) => {
+  let first = () => {};
+  const requested = new Promise<void>((resolve) => {
+    first = resolve;
+  });
+  let times = 0;
+  const insisted = new Promise<number>((resolve) => {
     release = io.onStop((reason) => {
-      if (reason !== 'EPIPE') resolve('stop');
+      if (reason === 'EPIPE') return;
+      if (times++ === 0) first();
+      else resolve(1);
     });
   });
-  return { requested, release: () => release() };
+  return { requested, insisted, release };
 }
 
 /** Runs this same command once more as root of new user and network namespaces; ends when it ends. */

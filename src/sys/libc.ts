@@ -13,6 +13,18 @@ export function addressOf(buffer: Uint8Array): number {
   return Number(koffi.address(buffer));
 }
 
+const kept: Uint8Array[] = [];
+
+/**
+ * A buffer for the life of the process, and its address. (A buffer that only its address refers to is garbage to
+ * V8, even one in a module's own constant.)
+ */
+export function pinned(bytes: number): { bytes: Uint8Array<ArrayBuffer>; address: number } {
+  const buffer = new Uint8Array(new ArrayBuffer(bytes));
+  kept.push(buffer);
+  return { bytes: buffer, address: addressOf(buffer) };
+}
+
 export function errno(): number {
   return koffi.errno();
 }

@@ -25,7 +25,6 @@ export async function iperf(from: Place, to: Place, address: string, ...options:
   try {
     await until('iperf3 listens', async () => (await to.run('ss -Hlnt sport = 5201')).length > 0);
     const { end } = JSON.parse(await from.run(['iperf3', '-J', '-c', address, '-t', '2', ...options])) as Report;
-    await server.ended;
     return {
       sent: end.sum_sent?.bytes ?? end.sum?.bytes ?? 0,
       received: end.sum_received?.bytes ?? end.sum?.bytes ?? 0,

@@ -1,0 +1,158 @@
+/**
+ * `npm run bench [-- --json] [-- --only rings,tcp,idle] [-- --repetitions N] [-- --seconds S]`
+ * Figures of this machine, each with its goal. Exit code 1 when a goal is missed.
+ */
+import { parseArgs } from 'node:util';
+import { SetupError } from '../src/sys/errors.js';
+import type { TransferName } from '../src/transfer/transfer.js';
+import { iperfMissing } from './iperf.js';
+import { netferry, type RunningNetferry } from './ours.js';
+import { Reporter } from './report.js';
+import { bareLoop } from './rivals/bare-loop.js';
+import { type Rival, type Running, untilReachable } from './rivals/rival.js';
+import { type TrafficResult, tcpThrough } from './rivals/traffic.js';
+import { vde } from './rivals/vde.js';
+import { RingBench, type RingSample } from './rings.js';
+import { cpuOver, interleave, median, memoryOf } from './stats.js';
+
+const SECTIONS = ['rings', 'tcp', 'idle'] as const;
+const NS = 1e9;
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    only: { type: 'string', default: SECTIONS.join(',') },
+    repetitions: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+  },
+});
+const repetitions = Number(values.repetitions);
+const seconds = Number(values.seconds);
+const reporter = new Reporter({ json: values.json });
+const stops: (() => Promise<void>)[] = [];
+
+/** Rings, grants and copies in one process: what the back end alone costs. */
+async function rings(): Promise<void> {
+  reporter.group('Guest → guest through rings: the back end alone, one core');
+  const cases: [TransferName, number, string, string | undefined][] = [
+    ['persistent', 64, '64 B', '≤ 100'],
+    ['persistent', 1500, '1500 B', undefined],
+    ['grant-copy', 64, '64 B', undefined],
+    ['grant-copy', 1500, '1500 B', undefined],
+  ];
+  const benches = await Promise.all(cases.map(([transfer, length]) => RingBench.open(transfer, length)));
+  for (const bench of benches) for (let i = 0; i < 3; i++) bench.sample(); // compiled and warm
+  const variants: Record<string, () => RingSample> = {};
+  for (const [i, bench] of benches.entries()) variants[String(i)] = () => bench.sample();
+  const samples = await interleave(variants, repetitions * 3);
+  for (const [i, [transfer, length, label, goal]] of cases.entries()) {
+    const runs = samples[String(i)];
+    const frame = median(runs.map((run) => run.backend));
+    const notes = ['bursts of 64', "pages in turn, a ring's worth on either side", 'load generator between the rounds'];
+    const figure = (name: string, value: number, unit: string, wanted?: string) =>
+      reporter.figure({ name: `${transfer}, ${label}${name}`, value, unit, repetitions: runs.length, notes, ...(wanted && { goal: wanted }) });
+    figure('', frame, 'ns/frame', goal);
+    figure(', rate', 1000 / frame, 'Mpps');
+    figure(', throughput', (length * 8) / frame, 'Gb/s');
+    if (length === 1500) {
+      figure(', plain copy', median(runs.map((run) => run.copy)), 'ns/frame');
+      const wanted = transfer === 'persistent' ? '≤ 2' : undefined;
+      figure(' ÷ plain copy', median(runs.map((run) => run.backend / run.copy)), '×', wanted);
+    }
+  }
+  for (const bench of benches) bench.close();
+}
+
+/** iperf3 between two guests, against the same taps joined by others. */
+async function tcp(): Promise<void> {
+  reporter.group('iperf3 TCP between two taps in namespaces of their own');
+  const contestants: Rival[] = [netferry('persistent'), netferry('grant-copy'), bareLoop(), vde()];
+  const results: Record<string, () => Promise<TrafficResult>> = {};
+  for (const contestant of contestants) {
+    const reason = iperfMissing() ?? contestant.missing();
+    if (reason) reporter.skip(contestant.name, 'Gb/s', reason);
+    else results[contestant.name] = () => once(contestant);
+  }
+  const runs = await interleave(results, repetitions);
+  for (const contestant of contestants) {
+    const own = runs[contestant.name];
+    if (!own) continue;
+    const cpu = median(own.map((run) => run.carrierSecondsPerGb));
+    reporter.figure({
+      name: contestant.name,
+      value: median(own.map((run) => run.bitsPerSecond)) / NS,
+      unit: 'Gb/s',
+      repetitions: own.length,
+      notes: [
+        `runs ${own.map((run) => (run.bitsPerSecond / NS).toFixed(1)).join(' ')}`,
+        `${cpu.toFixed(2)} CPU s a GB`,
+        'one stream, cubic, MTU 1500',
+        ...contestant.notes,
+      ],
+    });
+  }
+  for (const [rival, goal] of [
+    [contestants[2], '≥ 0.6'],
+    [contestants[3], '≥ 2'],
+  ] as const) {
+    const theirs = runs[rival.name];
+    const ours = runs[contestants[0].name];
+    if (!theirs || !ours) continue;
+    const ratio = median(ours.map((run, i) => run.bitsPerSecond / theirs[i].bitsPerSecond));
+    reporter.figure({ name: `netferry, persistent ÷ ${rival.name}`, value: ratio, unit: '×', goal, repetitions: ours.length });
+  }
+}
+
+/** One contestant up, measured, down again: they do not disturb one another. */
+async function once(contestant: Rival): Promise<TrafficResult> {
+  const running: Running = await contestant.start();
+  const stop = () => running.stop();
+  stops.push(stop);
+  try {
+    await untilReachable(running);
+    await tcpThrough(running, { seconds: 1 });
+    return await tcpThrough(running, { seconds });
+  } finally {
+    stops.splice(stops.indexOf(stop), 1);
+    await stop();
+  }
+}
+
+/** What a daemon with two guests costs while nobody talks. */
+async function idle(): Promise<void> {
+  reporter.group('Idle: a daemon and two guests');
+  const reason = netferry('persistent').missing();
+  if (reason) {
+    reporter.skip('CPU while idle', '% of a core', reason, '≤ 0.5');
+    return;
+  }
+  const running: RunningNetferry = await netferry('persistent').start();
+  stops.push(() => running.stop());
+  await new Promise((resolve) => setTimeout(resolve, 3000)); // neighbour discovery, garbage of the start
+  const use = await cpuOver(running.daemon, 10_000);
+  reporter.figure({ name: 'daemon, CPU over 10 s', value: use.percent, unit: '% of a core', goal: '≤ 0.5' });
+  const memory = memoryOf(running.daemon);
+  reporter.figure({ name: 'daemon, resident', value: memory.rss / 2 ** 20, unit: 'MiB' });
+  const guests = running.pids.slice(1).map((pid) => memoryOf(pid).rss / 2 ** 20);
+  reporter.figure({ name: 'a guest, resident', value: median(guests), unit: 'MiB' });
+  stops.pop();
+  await running.stop();
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => Promise.all(stops.map((stop) => stop())).finally(() => process.exit(130)));
+}
+try {
+  const wanted = values.only.split(',');
+  const unknown = wanted.find((name) => !SECTIONS.some((section) => section === name));
+  if (unknown !== undefined) throw new SetupError(`no section ${unknown}`, `there are: ${SECTIONS.join(', ')}`);
+  if (!(repetitions >= 1) || !(seconds >= 1)) throw new SetupError('--repetitions and --seconds are numbers from 1 on');
+  if (wanted.includes('rings')) await rings();
+  if (wanted.includes('tcp')) await tcp();
+  if (wanted.includes('idle')) await idle();
+  process.exitCode = reporter.missed.length > 0 ? 1 : 0;
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`bench: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`);
+  process.exitCode = 1;
+}

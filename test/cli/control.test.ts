@@ -1,0 +1,209 @@
+/** The commands that ask the daemon, against one that only talks. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { rates } from '../../src/cli/vif.js';
+import { CONTROL_SOCKET, HYPERVISOR_SOCKET } from '../../src/daemon/api.js';
+import { ControlClient } from '../../src/daemon/client.js';
+import { defaultDirectory, prepareDirectory, takeOver } from '../../src/daemon/directory.js';
+import { directory, fakeDaemon, netferry, STATUS, UID, vif, WEB } from './fake.js';
+
+/** A socket file whose listener has died without removing it. */
+function staleSocket(path: string): void {
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script]);
+  assert.ok(existsSync(path));
+}
+
+const gone = (dir: string) => ({
+  code: 1,
+  out: '',
+  err: `netferry: the daemon is not running in ${dir}\n  start it: netferry up\n`,
+});
+
+test('status', async (t) => {
+  const { dir } = await fakeDaemon(t, { 'GET /v1/status': STATUS });
+  const { code, out, err } = await netferry(['status', '--dir', dir]);
+  assert.deepEqual([code, err], [0, '']);
+  assert.match(out, /^daemon {6}netferry 9\.9\.9, pid 4711, up 1 d 02:03:04$/m);
+  assert.match(out, /^host port {3}nf0 {2}02:00:00:00:00:01 {2}10\.1\.0\.1\/24 {2}MTU 1500$/m);
+  assert.match(out, /^memory {6}98\.5 MB$/m);
+  assert.deepEqual(JSON.parse((await netferry(['--json', 'status', '--dir', dir])).out), STATUS);
+  assert.equal((await netferry(['status'], undefined, { NETFERRY_DIR: dir })).code, 0);
+});
+
+test('vif list: frames, bytes, mean size, drops by reason', async (t) => {
+  const vifs = [vif(2_000_000, { runt: 1, 'rx-full': 1234 }), { ...vif(0), name: 'new/0', counters: null }];
+  const { dir } = await fakeDaemon(t, { 'GET /v1/vifs': vifs });
+  const { code, out } = await netferry(['vif', 'list', '--dir', dir]);
+  assert.equal(code, 0);
+  assert.match(out, /^web\/0 .*connected +grant-copy +2\.00 M +2\.00 GB +1000 .* rx-full 1\.23 k, runt 1$/m);
+  assert.match(out, /^new\/0 .* -$/m);
+  assert.deepEqual(JSON.parse((await netferry(['vif', 'list', '--json', '--dir', dir])).out), vifs);
+});
+
+test('vif list --watch: again and again until it is stopped', async (t) => {
+  let frames = 0;
+  const { dir } = await fakeDaemon(t, {
+    'GET /v1/vifs': () => {
+      frames += 1000;
+      return [vif(frames)];
+    },
+  });
+  const watch = await netferry(['vif', 'list', '--watch', '--interval', '0.1', '--dir', dir], 450);
+  assert.equal(watch.code, 0);
+  assert.match(watch.out, /kpps|pps/);
+  const lines = (await netferry(['vif', 'list', '-w', '--interval', '0.1', '--json', '--dir', dir], 450)).out;
+  const documents = lines.trimEnd().split('\n');
+  assert.ok(documents.length >= 2);
+  for (const line of documents) assert.equal((JSON.parse(line) as unknown[]).length, 1);
+});
+
+test('rates: per second of the time between, none for a vif that began anew', () => {
+  const look = (at: number, frames: number, domid = 3) => ({ at, vifs: [{ ...vif(frames), domid }] });
+  const rate = { frames: 50, bytes: 50_000 };
+  assert.deepEqual(rates(look(0, 100), look(2000, 200)).get('web/0'), { in: rate, out: rate });
+  assert.equal(rates(undefined, look(0, 1)).size, 0);
+  assert.equal(rates(look(0, 100), look(1000, 50)).size, 0);
+  assert.equal(rates(look(0, 100), look(1000, 200, 4)).size, 0);
+});
+
+test('guest list', async (t) => {
+  const { dir } = await fakeDaemon(t, { 'GET /v1/guests': [WEB] });
+  const { out } = await netferry(['guest', 'list', '--dir', dir]);
+  assert.match(out, /^web +3 +4712 +02:00:00:00:00:02 +10\.1\.0\.2\/24 +1500 +connected +grant-copy$/m);
+  assert.deepEqual(JSON.parse((await netferry(['guest', 'list', '--json', '--dir', dir])).out), [WEB]);
+});
+
+test('guest rm: all names must be known before any is touched', async (t) => {
+  const { dir, asked } = await fakeDaemon(t, {
+    'GET /v1/guests': [WEB, { ...WEB, name: 'db' }],
+    'DELETE /v1/guests/web': null,
+    'DELETE /v1/guests/db': null,
+  });
+  assert.deepEqual(await netferry(['guest', 'rm', 'web', 'wbe', '--dir', dir]), {
+    code: 1,
+    out: '',
+    err: 'netferry: no guest is called "wbe"\n  known: db, web\n',
+  });
+  assert.deepEqual(asked, ['GET /v1/guests']);
+  const { code, out } = await netferry(['guest', 'rm', 'web', 'db', 'web', '--dir', dir]);
+  assert.deepEqual([code, out], [0, 'guest web is gone\nguest db is gone\n']);
+  assert.deepEqual(asked.slice(2), ['DELETE /v1/guests/web', 'DELETE /v1/guests/db']);
+  const json = await netferry(['guest', 'rm', 'db', '--json', '--dir', dir]);
+  assert.deepEqual(JSON.parse(json.out), { removed: ['db'] });
+});
+
+test('guest exec: exit code and, with --json, output; unknown guests and commands', async (t) => {
+  const here = { ...WEB, pid: process.pid };
+  const { dir } = await fakeDaemon(t, { 'GET /v1/guests': [here] });
+  const exec = (...args: string[]) => netferry(['guest', 'exec', '--dir', dir, ...args]);
+  assert.equal((await exec('web', '--', process.execPath, '-e', 'process.exit(42)')).code, 42);
+  assert.equal((await exec('web', '--', 'sh', '-c', 'kill -TERM $$')).code, 143);
+  const script = 'console.log(process.argv[1]); console.error("no"); process.exitCode = 3';
+  // What follows -- is not ours, even where it looks like it.
+  const { code, out } = await exec('web', '--json', '--', process.execPath, '-e', script, '--', '--json');
+  assert.equal(code, 3);
+  assert.deepEqual(JSON.parse(out), { exit: 3, stdout: '--json\n', stderr: 'no\n' });
+  assert.equal(
+    (await exec('nobody', '--', 'ls')).err,
+    'netferry: no guest is called "nobody"\n  known: web\n',
+  );
+});
+
+test('a daemon that is not running, never was, or died and left its socket', async (t) => {
+  const dir = directory(t);
+  for (const args of [
+    ['status'],
+    ['vif', 'list'],
+    ['guest', 'list'],
+    ['guest', 'run', 'web'],
+    ['guest', 'rm', 'web'],
+  ]) {
+    assert.deepEqual(await netferry([...args, '--dir', dir]), gone(dir));
+  }
+  assert.deepEqual(await netferry(['status', '--dir', join(dir, 'no')]), gone(join(dir, 'no')));
+  staleSocket(join(dir, CONTROL_SOCKET));
+  assert.deepEqual(await netferry(['status', '--dir', dir]), gone(dir));
+});
+
+test('refusals are shown in the daemon’s words; strangers and the silent are told apart', async (t) => {
+  const { dir } = await fakeDaemon(t, { 'GET /v1/vifs': '<html>', 'GET /v1/guests': () => [] });
+  assert.equal((await netferry(['status', '--dir', dir])).err, 'netferry: no GET /v1/status\n  ask better\n');
+  assert.match(
+    (await netferry(['vif', 'list', '--dir', dir])).err,
+    /does not speak this version's protocol\n/,
+  );
+  const unknown = await netferry(['guest', 'rm', 'web', '--dir', dir]);
+  assert.equal(
+    unknown.err,
+    'netferry: no guest is called "web"\n  there are none; start it: netferry guest run web\n',
+  );
+});
+
+test('a daemon that does not answer', async (t: TestContext) => {
+  const { createServer } = await import('node:net');
+  const dir = directory(t);
+  const mute = createServer();
+  await new Promise<void>((resolve) => mute.listen(join(dir, CONTROL_SOCKET), resolve));
+  t.after(() => mute.close());
+  const client = new ControlClient({ directory: dir, uid: UID, timeout: 100 });
+  await assert.rejects(client.status(), { message: `the daemon in ${dir} did not answer within 0.1 s` });
+});
+
+test('up where one already runs', async (t) => {
+  const { dir } = await fakeDaemon(t, {});
+  assert.deepEqual(await netferry(['up', '--dir', dir]), {
+    code: 1,
+    out: '',
+    err: `netferry: a daemon already runs in ${dir}\n  look at it: netferry status; or start another one in a --dir of its own\n`,
+  });
+});
+
+test('sockets of a dead daemon are taken over', async (t) => {
+  const dir = directory(t);
+  assert.equal(await takeOver(dir), false);
+  staleSocket(join(dir, CONTROL_SOCKET));
+  staleSocket(join(dir, HYPERVISOR_SOCKET));
+  assert.equal(await takeOver(dir), true);
+  assert.deepEqual(
+    [CONTROL_SOCKET, HYPERVISOR_SOCKET].map((name) => existsSync(join(dir, name))),
+    [false, false],
+  );
+});
+
+test('directories that cannot be trusted are refused', async (t) => {
+  const dir = directory(t);
+  const refused = (path: string, message: string) => {
+    assert.throws(() => prepareDirectory(path, UID), { name: 'SetupError', message });
+  };
+  const made = join(dir, 'a', 'b');
+  prepareDirectory(made, UID);
+  prepareDirectory(made, UID);
+  chmodSync(made, 0o770);
+  refused(made, `${made} can be written by others`);
+  assert.equal(
+    (await netferry(['status', '--dir', made])).err,
+    `netferry: ${made} can be written by others\n  close it: chmod go-w ${made}\n`,
+  );
+  mkdirSync(join(dir, 'own'));
+  assert.throws(() => prepareDirectory(join(dir, 'own'), UID + 1), {
+    message: `${join(dir, 'own')} belongs to user ${UID}, not to you`,
+  });
+  symlinkSync(join(dir, 'own'), join(dir, 'link'));
+  refused(join(dir, 'link'), `${join(dir, 'link')} is not a directory`);
+  writeFileSync(join(dir, 'file'), '');
+  refused(join(dir, 'file'), `${join(dir, 'file')} is not a directory`);
+  refused(join(dir, 'file', 'below'), `cannot make ${join(dir, 'file', 'below')}: ENOTDIR`);
+  const long = join(dir, 'x'.repeat(100));
+  refused(long, `${long}: too long for a socket's path`);
+});
+
+test('where the daemon lives', () => {
+  assert.equal(defaultDirectory({}, 0), '/run/netferry');
+  assert.equal(defaultDirectory({ XDG_RUNTIME_DIR: '/run/user/7' }, 7), '/run/user/7/netferry');
+  assert.equal(defaultDirectory({}, 7), '/tmp/netferry-7');
+  assert.equal(defaultDirectory({ NETFERRY_DIR: '/here', XDG_RUNTIME_DIR: '/run/user/7' }, 7), '/here');
+});

@@ -1,0 +1,97 @@
+/** Typing errors: one line that says what is wrong, one that says what to do, exit code 2, nothing touched. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { netferry } from './fake.js';
+
+const MAC_HINT = 'write it like 02:00:5e:10:00:01';
+const IP_HINT = 'write it like 10.0.0.2/24 or fd00::2/64';
+const NAME_HINT = '1 to 32 of a-z, 0-9 and -, no - at either end';
+const MTU_HINT = 'a number from 68 to 65521';
+
+const run = (...options: string[]) => ['guest', 'run', 'web', ...options];
+const rows: [args: string[], message: string, hint: string][] = [
+  [run('--mac', '02:00:00:00:00'), '"02:00:00:00:00" is not a MAC address', MAC_HINT],
+  [run('--mac', '02-00-00-00-00-01'), '"02-00-00-00-00-01" is not a MAC address', MAC_HINT],
+  [run('--mac', '02:00:00:00:00:0g'), '"02:00:00:00:00:0g" is not a MAC address', MAC_HINT],
+  [run('--mac', '00:00:00:00:00:00'), 'a guest cannot have the MAC address of all zeroes', MAC_HINT],
+  [
+    run('--mac', 'FF:ff:ff:ff:ff:ff'),
+    'ff:ff:ff:ff:ff:ff is a group address: no guest can have it',
+    `${MAC_HINT} (the first byte is even)`,
+  ],
+  [run('--ip', '10.0.0.2'), '"10.0.0.2" is an address without its prefix length', IP_HINT],
+  [run('--ip', '10.0.0.256/24'), '"10.0.0.256" is not an IP address', IP_HINT],
+  [run('--ip', '10.0.0.2/33'), '"10.0.0.2/33": the prefix length is at most 32', IP_HINT],
+  [run('--ip', 'fd00::2/129'), '"fd00::2/129": the prefix length is at most 128', IP_HINT],
+  [run('--ip', 'fe80::1%eth0/64'), '"fe80::1%eth0" is not an IP address', IP_HINT],
+  [run('--ip', 'web'), '"web" is not an address with a prefix length', IP_HINT],
+  [run('--mtu', '67'), '"67" is not an MTU', MTU_HINT],
+  [run('--mtu', '65522'), '"65522" is not an MTU', MTU_HINT],
+  [run('--mtu', '1e3'), '"1e3" is not an MTU', MTU_HINT],
+  [run('--transfer', 'flip'), '"flip" is not a transfer', 'known: persistent, grant-copy'],
+  [run('--'), 'there is no command after --', 'netferry guest run NAME -- COMMAND…'],
+  [
+    run('--json', '--', 'true'),
+    '--json would mix with what the command prints',
+    'run it with --detach, or by guest exec --json',
+  ],
+  [run('--shiny'), "unknown option '--shiny'", 'see: netferry --help'],
+  [['guest', 'run', 'Web'], '"Web" is not a guest name', NAME_HINT],
+  [['guest', 'run', '../web'], '"../web" is not a guest name', NAME_HINT],
+  [['guest', 'run', 'x'.repeat(33)], `"${'x'.repeat(33)}" is not a guest name`, NAME_HINT],
+  [['guest', 'rm', 'web', 'w_b'], '"w_b" is not a guest name', NAME_HINT],
+  [['guest', 'run'], "missing required argument 'name'", 'see: netferry --help'],
+  [['guest', 'exec', 'web'], 'there is no command to run', 'netferry guest exec web -- COMMAND…'],
+  [['status', '--', 'ls'], 'netferry status takes no command after --', 'see: netferry status --help'],
+  [
+    ['up', '--no-host', '--host-ip', '10.0.0.1/24'],
+    '--no-host leaves nothing to name, address or size',
+    'drop --no-host, or the other',
+  ],
+  [
+    ['up', '--host-name', 'a name'],
+    '"a name" is not an interface name',
+    "at most 15 bytes, no spaces, '/', ':' or '%'",
+  ],
+  [['statsu'], "unknown command 'statsu'", 'Did you mean status?'],
+  [['--dir', '', 'status'], '--dir is empty', 'name the daemon’s directory'],
+];
+
+for (const [args, message, hint] of rows) {
+  test(`netferry ${args.join(' ').slice(0, 60)}`, async () => {
+    assert.deepEqual(await netferry(args), { code: 2, out: '', err: `netferry: ${message}\n  ${hint}\n` });
+  });
+}
+
+test('--help of every command answers on stdout with exit code 0; those with options have examples', async () => {
+  const commands = [
+    '',
+    'up',
+    'status',
+    'vif',
+    'vif list',
+    'guest',
+    'guest run',
+    'guest list',
+    'guest exec',
+    'guest rm',
+    'demo',
+    'doctor',
+  ];
+  for (const command of commands) {
+    const { code, out, err } = await netferry([...command.split(' ').filter(Boolean), '--help']);
+    assert.deepEqual({ code, err }, { code: 0, err: '' });
+    assert.match(out, new RegExp(`^Usage: netferry ${command}`));
+    if (['', 'up', 'vif list', 'guest run', 'guest exec'].includes(command))
+      assert.match(out, /\nExamples:\n {2}netferry /);
+  }
+});
+
+test('no command is bad usage; --version is not', async () => {
+  const { code, out, err } = await netferry([]);
+  assert.deepEqual([code, out], [2, '']);
+  assert.match(err, /^Usage: netferry /);
+  const version = await netferry(['--version']);
+  assert.equal(version.code, 0);
+  assert.match(version.out, /^\d+\.\d+\.\d+\n$/);
+});
