@@ -23,6 +23,8 @@ import { PortIds, Vifs } from './vifs.js';
 
 /** Address space of the datapath; memory is used as it is touched. */
 const ARENA_SIZE = 2 ** 31;
+/** ms for one step of the shutdown: guests get five seconds of it to leave. */
+const STEP_MOST = 8000;
 const SOCKETS = [CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET];
 
 export interface Daemon {
@@ -133,7 +135,7 @@ class RunningDaemon implements Daemon {
     this.#closing ??= (async () => {
       for (const step of this.#undo.reverse()) {
         try {
-          await step();
+          await Promise.race([step(), tooLong()]);
         } catch (error) {
           this.#log.warn(`shutting down: ${error instanceof Error ? error.message : String(error)}`);
         }
@@ -197,6 +199,13 @@ class RunningDaemon implements Daemon {
     const guest = this.#toolstack?.guests.find((record) => record.domain.domid === domid);
     return guest?.transfer ?? this.#options.transfer;
   }
+}
+
+/** A step of the shutdown that hangs must not keep the rest from happening. */
+function tooLong(): Promise<never> {
+  return new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`a step took more than ${STEP_MOST / 1000} s`)), STEP_MOST).unref();
+  });
 }
 
 /** One daemon a directory: a socket that answers belongs to another one; one that does not is stale. */

@@ -25,7 +25,8 @@ const PORT_TAP = 2;
 export interface RunningGuest {
   /** Resolves when the connection to the daemon or to the back end ends, with the reason. */
   readonly lost: Promise<string>;
-  close(): Promise<void>;
+  /** `orderly`: tells the back end first, and waits for it to let go. */
+  close(orderly: boolean): Promise<void>;
 }
 
 /** Connects a domain's network. Throws SetupError. */
@@ -92,8 +93,8 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
   ]);
   return {
     lost,
-    close: async () => {
-      await frontend.close().catch(() => {}); // a back end that is gone needs no good-bye
+    close: async (orderly) => {
+      if (orderly) await frontend.close().catch(() => {}); // a back end that goes meanwhile needs no good-bye
       await shard.close();
       store.close();
     },

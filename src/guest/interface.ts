@@ -1,4 +1,5 @@
 /** The guest's eth0: a tap in its own network namespace, configured as the daemon said. */
+import { writeFileSync } from 'node:fs';
 import { addressAdd, linkSet, routeAdd } from '../sys/netlink.js';
 import { SetupError } from '../sys/errors.js';
 import { openTap, type Tap } from '../sys/tun.js';
@@ -11,8 +12,9 @@ export function openGuestInterface(grant: GuestGrant): Tap {
   linkSet('lo', { up: true });
   const tap = openTap('eth0');
   linkSet(tap.name, { mac: grant.mac, mtu: grant.mtu, gsoMaxSize: GSO_MAX });
-  linkSet(tap.name, { up: true });
+  announceOnUp(tap.name);
   for (const address of grant.addresses) addressAdd(tap.name, address);
+  linkSet(tap.name, { up: true });
   for (const via of grant.gateway) {
     try {
       routeAdd({ to: 'default', via, dev: tap.name });
@@ -22,4 +24,18 @@ export function openGuestInterface(grant: GuestGrant): Tap {
     }
   }
   return tap;
+}
+
+/**
+ * Gratuitous ARP and unsolicited neighbour advertisements when eth0 comes up: its addresses may have been another
+ * guest's a moment ago, and the neighbours still remember that one's MAC.
+ */
+function announceOnUp(name: string): void {
+  for (const key of [`ipv4/conf/${name}/arp_notify`, `ipv6/conf/${name}/ndisc_notify`]) {
+    try {
+      writeFileSync(`/proc/sys/net/${key}`, '1');
+    } catch {
+      // no IPv6, or a /proc that is read-only: neighbours notice later by themselves
+    }
+  }
 }

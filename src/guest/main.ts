@@ -19,7 +19,10 @@ async function main(options: GuestMainOptions): Promise<number> {
   const guest = await startGuest(handles);
   tell({ ok: true, domid: handles.grant.domid });
   const stop = new Promise<number>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve(0));
+    process.on('SIGTERM', () => resolve(0));
+    process.on('SIGHUP', () => resolve(0));
+    // From the terminal: with a command it is the command's to answer, and the guest ends with it.
+    process.on('SIGINT', () => options.command || resolve(0));
   });
   const lost = guest.lost.then((why) => {
     process.stderr.write(`netferry: guest ${options.request.name}: ${why}\n`);
@@ -29,7 +32,7 @@ async function main(options: GuestMainOptions): Promise<number> {
   if (options.command) ends.push(run(options.command));
   const code = await Promise.race(ends);
   // A back end that never answers must not keep a guest from leaving.
-  await Promise.race([guest.close(), new Promise((resolve) => setTimeout(resolve, 3000))]);
+  await Promise.race([guest.close(code !== EXIT_LOST), new Promise((resolve) => setTimeout(resolve, 3000))]);
   return code;
 }
 

@@ -10,7 +10,7 @@ import { IOVECS_SIZE } from '../xen/embedded/grants.js';
 import { HEARTBEAT_SIZE, type PortSpec, type ShardMessage, type ShardRequest, type ShardStart } from './spec.js';
 
 /** ms between looks at the heartbeat. */
-const WATCH = 100;
+const WATCH = 250;
 
 type Unsequenced<T> = T extends { sequence: number } ? Omit<T, 'sequence'> : never;
 
@@ -32,7 +32,7 @@ export class Shard {
   readonly #heartbeat: number;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
-  readonly #watch: NodeJS.Timeout;
+  readonly #watch: NodeJS.Timeout | undefined;
   #sequence = 0;
   #stuck = { fd: 0, rounds: -1 };
   #closing = false;
@@ -64,6 +64,7 @@ export class Shard {
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('error', (error) => this.#failed(error));
     port1.on('message', (message: ShardMessage) => this.#heard(message));
+    if (records === 0) return; // a guest's back end is the daemon
     this.#watch = setInterval(() => this.#lookAtHeartbeat(), WATCH);
     this.#watch.unref();
   }

@@ -14,6 +14,7 @@ import { NetbackPort, type Notify } from '../netif/netback_port.js';
 import { NetfrontPort } from '../netif/netfront_port.js';
 import { Epoll } from '../sys/epoll.js';
 import { clear, signal } from '../sys/eventfd.js';
+import { batchPolicy } from '../sys/sched.js';
 import { TapPort } from '../tap/tap_port.js';
 import { GrantCopy } from '../transfer/grant_copy.js';
 import { Persistent } from '../transfer/persistent.js';
@@ -50,21 +51,25 @@ class DatapathThread {
   }
 
   run(): void {
+    batchPolicy();
     let busy = 0;
     this.#requests();
     while (this.#running) {
-      // A wrapping ms clock that is never 0.
-      const moved = this.#engine.round((performance.now() | 0) + 1);
-      this.#arena.u32[this.#heartbeat]++;
-      if (moved) {
+      if (this.#round()) {
         if (++busy % POLL_EVERY === 0) this.#wait(0);
-        continue;
+      } else if (this.#engine.arm()) {
+        this.#wait(0);
+      } else {
+        this.#wait(this.#engine.waiting ? RETRY : -1);
       }
-      if (this.#engine.arm()) this.#wait(0);
-      else this.#wait(this.#engine.waiting ? RETRY : -1);
     }
     for (const id of [...this.#ports.keys()]) this.#detach(id);
     this.#epoll.close();
+  }
+
+  #round(): boolean {
+    this.#arena.u32[this.#heartbeat]++;
+    return this.#engine.round((performance.now() | 0) + 1); // a wrapping ms clock that is never 0
   }
 
   #wait(timeout: number): void {

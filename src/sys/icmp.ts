@@ -36,14 +36,14 @@ export class Pinger {
   readonly #fd: number;
   readonly #six: boolean;
   readonly #id = 1 + Math.floor(Math.random() * 0xfffe);
-  readonly #buffer = Buffer.alloc(PACKET_MAX);
+  readonly #buffer = outside(PACKET_MAX);
 
   /** `target`: an IPv4 or IPv6 address. Throws SetupError (malformed) or SysError. */
   constructor(target: string) {
     const { family, bytes } = parseAddress(target);
     this.#six = family === AF_INET6;
     const layout = this.#six ? SOCKADDR_IN6 : SOCKADDR_IN;
-    const address = new Uint8Array(layout.size);
+    const address = outside(layout.size);
     address[0] = family;
     address.set(bytes, layout.address);
     const protocol = this.#six ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
@@ -86,7 +86,7 @@ export class Pinger {
   }
 
   #request(sequence: number, size: number): Buffer {
-    const packet = Buffer.alloc(ECHO.header + size);
+    const packet = outside(ECHO.header + size);
     packet[0] = (this.#six ? IPV6_TYPES : IPV4_TYPES).request;
     packet.writeUInt16BE(this.#id, ECHO.id);
     packet.writeUInt16BE(sequence & 0xffff, ECHO.sequence);
@@ -112,6 +112,11 @@ export class Pinger {
     const value = addressOf(new Uint8Array(time.buffer));
     check('setsockopt SO_RCVTIMEO', setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, value, time.byteLength));
   }
+}
+
+/** Zeroed bytes that stay where they are: V8 moves small typed arrays that do not stand on a buffer of their own. */
+function outside(size: number): Buffer {
+  return Buffer.from(new ArrayBuffer(size));
 }
 
 /** RFC 1071, over big-endian words. */

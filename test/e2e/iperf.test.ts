@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { Ferry, type Guest, HOST } from './support/ferry.js';
 import { iperf } from './support/iperf.js';
 import { interfaceDrops, protocolCounters } from './support/kernel_counters.js';
-import { lacking } from './support/place.js';
+import { lacking, type Place } from './support/place.js';
 
 const skip = lacking('iperf3', 'ss', 'unshare', 'nsenter', 'ip');
 const MEGABYTE = 1e6;
@@ -37,12 +37,12 @@ for (const transfer of ['persistent', 'grant-copy']) {
       return total;
     }
 
-    const routes = [
+    const routes: [string, () => [Place, Place, string]][] = [
       ['guest to guest', () => [a, b, b.v4]],
       ['and back, IPv6', () => [b, a, a.v6]],
       ['guest to host', () => [a, ferry.host, HOST.v4]],
       ['host to guest, IPv6', () => [ferry.host, b, b.v6]],
-    ] as const;
+    ];
     for (const [name, route] of routes) {
       test(`TCP ${name}`, async () => {
         const [from, to, address] = route();

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { readdirSync } from 'node:fs';
+import { alive, Ferry, type Guest, holdings, HOST, namespaceOf, processesIn } from './support/ferry.js';
+import { lacking, sleep, until } from './support/place.js';
+
+const skip = lacking('ping', 'iperf3', 'xenstore-ls', 'unshare', 'nsenter', 'ip');
+/** Bulk both ways between two guests, for as long as they live. */
+function traffic(from: Guest, to: Guest) {
+  const server = to.start(['iperf3', '-s']);
+  const client = from.start(`sleep 0.5; exec iperf3 -c ${to.v4} -t 60 --bidir`);
+  return {
+    flowing: async (ferry: Ferry) => {
+      const start = (await ferry.vif(to)).counters.out.bytes;
+      await until('traffic flows', async () => (await ferry.vif(to)).counters.out.bytes > start + 10e6);
+    },
+    stop: async () => {
+      await client.stop('SIGKILL');
+      await server.stop('SIGKILL');
+    },
+  };
+}
+
+describe('guests that die', { skip }, () => {
+  let ferry: Ferry;
+  let a: Guest;
+  let b: Guest;
+  before(async () => {
+    ferry = await Ferry.start();
+    a = await ferry.guest('a');
+    b = await ferry.guest('b');
+  });
+  after(() => ferry?.stop());
+
+  test('kill -9 under traffic: all of it is gone, the others do not notice', async () => {
+    await a.run(['ping', '-c', '1', '-W', '2', b.v4]);
+    const before = holdings(ferry.daemon.pid);
+    const nodes = ferry.xenstore('ls').stdout;
+    const victim = await ferry.guest('victim');
+    const namespace = namespaceOf(victim.pid);
+    const flow = traffic(a, victim);
+    await flow.flowing(ferry);
+    const pings = a.start(['ping', '-n', '-q', '-i', '0.05', '-c', '60', '-W', '2', b.v4]);
+    await sleep(500);
+    process.kill(victim.pid, 'SIGKILL');
+    await until('the guest is forgotten', async () => !(await ferry.client.guests()).some((one) => one.name === 'victim'), 2000);
+    assert.equal((await ferry.client.vifs()).some((vif) => vif.guest === 'victim'), false);
+    await until('its processes are gone', () => processesIn(namespace).length === 0, 2000);
+    assert.equal(ferry.xenstore('ls').stdout, nodes);
+    await flow.stop();
+    const { stdout } = await pings.ended;
+    assert.match(stdout, /60 packets transmitted, 60 received/);
+    // Pages of others that the traffic mapped may stay; descriptors may not.
+    await until('descriptors', () => holdings(ferry.daemon.pid).fds <= before.fds, 2000);
+    const again = await ferry.guest('victim');
+    await again.run(['ping', '-c', '1', '-W', '2', a.v4]);
+    await ferry.cli('guest', 'rm', 'victim');
+    assert.equal(ferry.xenstore('ls').stdout, nodes);
+  });
+
+  test('a stopped guest loses its own frames, counted; it recovers', async () => {
+    const stopped = await ferry.guest('stopped');
+    await a.run(['ping', '-c', '1', '-W', '2', stopped.v4]);
+    process.kill(stopped.pid, 'SIGSTOP');
+    const flood = a.start(['ping', '-q', '-i', '0.002', '-c', '2000', '-s', '8000', '-W', '1', stopped.v4]);
+    await sleep(500);
+    const output = await a.run(['ping', '-n', '-q', '-c', '40', '-i', '0.05', '-W', '2', b.v4]);
+    assert.match(output, /40 packets transmitted, 40 received/);
+    await until('its frames are dropped and counted', async () => ((await ferry.vif(stopped)).counters.drops['rx-stalled'] ?? 0) > 0);
+    await flood.stop('SIGKILL');
+    process.kill(stopped.pid, 'SIGCONT');
+    await until('it answers again', async () => (await a.try(['ping', '-c', '1', '-W', '1', stopped.v4])).code === 0);
+    await ferry.cli('guest', 'rm', 'stopped');
+  });
+
+  test('twenty guests come and go: nothing accumulates', async () => {
+    const cycle = async () => {
+      const guest = await ferry.guest('cycle');
+      await guest.run(['ping', '-c', '1', '-W', '2', a.v4]);
+      if (guest.info.domid % 2) process.kill(guest.pid, 'SIGKILL');
+      else await ferry.cli('guest', 'rm', 'cycle');
+      await until('it is gone', async () => (await ferry.client.guests()).length === 2, 3000);
+    };
+    for (let i = 0; i < 3; i++) await cycle(); // what is made once, is made
+    const nodes = ferry.xenstore('ls').stdout;
+    const before = holdings(ferry.daemon.pid);
+    for (let i = 0; i < 20; i++) await cycle();
+    const after = holdings(ferry.daemon.pid);
+    assert.equal(ferry.xenstore('ls').stdout, nodes);
+    assert.ok(after.fds <= before.fds, `descriptors: ${before.fds}, then ${after.fds}`);
+    assert.ok(after.maps <= before.maps + 16, `mappings: ${before.maps}, then ${after.maps}`);
+  });
+});
+
+describe('daemons that end', { skip }, () => {
+  for (const [signal, code] of [['SIGKILL', undefined], ['SIGTERM', 0]] as const) {
+    test(`${signal} under traffic: nothing is left, and the next one starts`, async () => {
+      const ferry = await Ferry.start();
+      try {
+        const a = await ferry.guest('a');
+        const b = await ferry.guest('b');
+        const flow = traffic(a, b);
+        await flow.flowing(ferry);
+        const namespaces = [a, b].map((guest) => namespaceOf(guest.pid));
+        process.kill(ferry.daemon.pid, signal);
+        const { code: ended } = await ferry.daemon.ended;
+        if (code !== undefined) assert.equal(ended, code);
+        await until('nf0 is gone', async () => (await ferry.host.try('ip link show nf0')).code !== 0);
+        await until('the guests are gone', () => !alive(a.pid) && !alive(b.pid));
+        await until('their namespaces are empty', () => namespaces.every((one) => processesIn(one).length === 0));
+        await until('the sockets are gone', () => ferry.sockets().length === 0);
+        const left = processesIn(namespaceOf(ferry.host.pid)).filter((pid) => pid !== ferry.host.pid);
+        assert.deepEqual(left, [], 'processes left in the host’s namespace');
+        await flow.stop();
+        await ferry.up();
+        const next = await ferry.guest('a');
+        await next.run(['ping', '-c', '1', '-W', '2', HOST.v4]);
+        assert.deepEqual(readdirSync(ferry.directory).filter((name) => name.endsWith('.sock')).length, 3);
+      } finally {
+        await ferry.stop();
+      }
+    });
+  }
+});

@@ -1,0 +1,122 @@
+/**
+ * `node hostile_guest.js SOCKET NAME WAY`: a process that becomes a domain and then misbehaves in one way. It prints
+ * `done` when it has, and stays. Run it in namespaces of its own.
+ */
+import { Socket } from 'node:net';
+import { F_GETFL, F_SETFL, O_NONBLOCK } from '../../../src/abi/fcntl.js';
+import { XenbusStateConnected } from '../../../src/abi/xenbus.js';
+import { Arena } from '../../../src/arena/arena.js';
+import { becomeDomain, type DomainHandles } from '../../../src/guest/bootstrap.js';
+import {
+  GREF_BASE, grantAll, PAGE_RX_RING, PAGE_TX_FIRST, PAGE_TX_RING, RAM_PAGES_NEEDED,
+} from '../../../src/netif/netfront_memory.js';
+import { signal } from '../../../src/sys/eventfd.js';
+import { libc } from '../../../src/sys/libc.js';
+import { EmbeddedGrantOwner } from '../../../src/xen/embedded/grants.js';
+import { connectXenstore } from '../../../src/xen/xenstore/client.js';
+import type { XenStore } from '../../../src/xen/xenstore.js';
+
+const PAGE = 4096;
+
+interface Guest {
+  readonly handles: DomainHandles;
+  readonly arena: Arena;
+  readonly ram: number;
+  readonly store: XenStore;
+}
+
+function open(socket: string, name: string): Guest {
+  const handles = becomeDomain(socket, { name });
+  const { grant } = handles;
+  const arena = Arena.create(64 * 2 ** 20);
+  const ram = arena.allocate(RAM_PAGES_NEEDED * PAGE, 'RAM');
+  arena.map(ram, RAM_PAGES_NEEDED * PAGE, handles.ramFd, 0, true);
+  const table = arena.allocate(grant.grantPages * PAGE, 'grant table');
+  arena.map(table, grant.grantPages * PAGE, handles.grantFd, 0, true);
+  grantAll(new EmbeddedGrantOwner(arena, table, grant.grantPages * PAGE), 0);
+  return { handles, arena, ram, store: connectXenstore(new Socket({ fd: handles.xenstoreFd })) };
+}
+
+/** Goes to Connected with these keys in place of the proper ones; an empty value leaves a key out. */
+async function announce(guest: Guest, changed: Readonly<Record<string, string>> = {}) {
+  const channel = guest.handles.allocateEventChannel();
+  const keys: Record<string, string> = {
+    'tx-ring-ref': String(GREF_BASE + PAGE_TX_RING),
+    'rx-ring-ref': String(GREF_BASE + PAGE_RX_RING),
+    'event-channel': String(channel.port),
+    'request-rx-copy': '1',
+    'feature-rx-notify': '1',
+    'feature-sg': '1',
+    ...changed,
+  };
+  const backend = await guest.store.read('device/vif/0/backend');
+  while ((await guest.store.tryRead(`${backend}/state`)) !== '2') await new Promise((go) => setTimeout(go, 20));
+  for (const [key, value] of Object.entries(keys)) if (value !== '') await guest.store.write(`device/vif/0/${key}`, value);
+  await guest.store.write('device/vif/0/state', String(XenbusStateConnected));
+  return channel;
+}
+
+/** One small frame after another, each answered by a wake-up of ours; our own counter is full and blocks. */
+async function blockSignals(guest: Guest): Promise<void> {
+  const channel = await announce(guest);
+  const backend = await guest.store.read('device/vif/0/backend');
+  while ((await guest.store.tryRead(`${backend}/state`)) !== '4') await new Promise((go) => setTimeout(go, 20));
+  const fcntl = libc.func('int fcntl(int fd, int command, int argument)');
+  const write = libc.func('intptr_t write(int fd, void *data, size_t length)');
+  // A counter holds at most 2^64 - 2: the next write of 1 has to wait for a reader.
+  const fill = () => {
+    fcntl(channel.waitFd, F_SETFL, fcntl(channel.waitFd, F_GETFL, 0) | O_NONBLOCK);
+    write(channel.waitFd, new Uint8Array(new BigUint64Array([0xfffffffffffffffen]).buffer), 8);
+    fcntl(channel.waitFd, F_SETFL, fcntl(channel.waitFd, F_GETFL, 0) & ~O_NONBLOCK);
+  };
+  const { arena, ram } = guest;
+  const ring = ram + PAGE_TX_RING * PAGE;
+  let produced = 0;
+  setInterval(() => {
+    fill();
+    // netif_tx_request: u32 gref, u16 offset, u16 flags, u16 id, u16 size; ring: req_prod, req_event, rsp_prod, rsp_event.
+    const at = ring + 64 + (produced % 256) * 12;
+    arena.view.setUint32(at, GREF_BASE + PAGE_TX_FIRST, true);
+    arena.view.setUint32(at + 4, 0, true);
+    arena.view.setUint16(at + 8, 0, true);
+    arena.view.setUint16(at + 10, 60, true);
+    produced++;
+    arena.view.setUint32(ring + 12, produced, true);
+    Atomics.store(arena.u32, ring / 4, produced);
+    signal(channel.notifyFd);
+  }, 20);
+}
+
+const ways: Readonly<Record<string, (guest: Guest) => Promise<unknown>>> = {
+  'no-queues': (guest) => announce(guest, { 'multi-queue-num-queues': '0' }),
+  'negative-queues': (guest) => announce(guest, { 'multi-queue-num-queues': '-1' }),
+  'many-queues': (guest) => announce(guest, { 'multi-queue-num-queues': '4294967296' }),
+  'ring-ref-out-of-range': (guest) => announce(guest, { 'tx-ring-ref': '4294967295' }),
+  'ring-ref-no-grant': (guest) => announce(guest, { 'rx-ring-ref': '1' }),
+  'ring-ref-text': (guest) => announce(guest, { 'tx-ring-ref': '%n%s../../..' }),
+  'no-event-channel': (guest) => announce(guest, { 'event-channel': '' }),
+  'event-channel-unbound': (guest) => announce(guest, { 'event-channel': '60000' }),
+  'event-channel-text': (guest) => announce(guest, { 'event-channel': '\u00ff'.repeat(300) }),
+  'page-flipping': (guest) => announce(guest, { 'request-rx-copy': '0' }),
+  'ring-garbage': async (guest) => {
+    const channel = await announce(guest);
+    guest.arena.u8.fill(0xff, guest.ram + PAGE_TX_RING * PAGE, guest.ram + (PAGE_RX_RING + 1) * PAGE);
+    signal(channel.notifyFd);
+  },
+  'block-signals': blockSignals,
+  'many-channels': async (guest) => {
+    for (let i = 0; i < 10_000; i++) {
+      try {
+        guest.handles.allocateEventChannel();
+      } catch (error) {
+        process.stdout.write(`refused after ${i}: ${(error as Error).message}\n`);
+        return;
+      }
+    }
+  },
+};
+
+const [, , socket, name, way] = process.argv;
+await ways[way](open(socket, name));
+process.stdout.write('done\n');
+setInterval(() => {}, 1000); // stays until it is killed
