@@ -1,18 +1,25 @@
 // What the embedded hypervisor knows of each domain, for the grant checks of the datapath. Private memory;
 // only the grant table itself is shared with its guest.
 import {
-  GRANT_ENTRY_SIZE, GTF_permit_access, GTF_reading, GTF_readonly, GTF_type_mask, GTF_writing, GNTST_bad_domain,
-  GNTST_bad_gntref, GNTST_bad_page, GNTST_okay, GNTST_permission_denied,
+  GNTST_bad_domain,
+  GNTST_bad_gntref,
+  GNTST_bad_page,
+  GNTST_okay,
+  GNTST_permission_denied,
+  GRANT_ENTRY_SIZE,
+  GTF_permit_access,
+  GTF_reading,
+  GTF_readonly,
+  GTF_type_mask,
+  GTF_writing,
 } from '../src/abi/grant_table';
 import { DOM_BASE, DOM_FRAMES, DOM_GRANTS, DOM_SIZE, DOM_TABLE, DOMAINS_MAX } from './grant_layout';
 
 /** Bits of an entry that say "in use", not what is granted. */
 export const GRANT_BUSY: u64 = GTF_reading | GTF_writing;
-const FLAGS_OTHER: u64 = 0xffff & ~<u64>(GTF_type_mask | GTF_readonly | GTF_reading | GTF_writing);
+const FLAGS_OTHER: u64 = 0xffff & ~(<u64>(GTF_type_mask | GTF_readonly | GTF_reading | GTF_writing));
 
 /** The record of a domain, or 0. */
-// @ts-ignore: decorator
-@inline
 export function domainOf(domains: u32, domid: u32): u32 {
   if (domid >= <u32>DOMAINS_MAX) return 0;
   const dom = domains + domid * DOM_SIZE;
@@ -20,8 +27,6 @@ export function domainOf(domains: u32, domid: u32): u32 {
 }
 
 /** GNTST_okay when this entry lets `backend` access a page of the domain's RAM in that direction. */
-// @ts-ignore: decorator
-@inline
 export function entryAllows(dom: u32, entry: u64, backend: u32, write: bool): i32 {
   if ((entry & GTF_type_mask) != GTF_permit_access || (entry & FLAGS_OTHER) != 0) return GNTST_bad_gntref;
   if (((<u32>entry >> 16) & 0xffff) != backend) return GNTST_bad_domain;
@@ -69,8 +74,6 @@ export function unpin(dom: u32, gref: u32, marks: u32): void {
 }
 
 /** First byte of the domain's RAM in this process, outside the arena. */
-// @ts-ignore: decorator
-@inline
 export function ramOf(dom: u32): u64 {
   return load<u64>(dom, DOM_BASE);
 }

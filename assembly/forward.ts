@@ -2,8 +2,23 @@
 // nowhere, counted. MACs are known, not learnt; a port may only send from its own.
 import { DROP_EMPTY_GROUP, DROP_SELF, DROP_SPOOFED, DROP_UNKNOWN_UNICAST } from './counters';
 import {
-  FWD_ACTIVE, FWD_MACS, FWD_PORTS, FWD_TARGETS, FWD_UPLINK, MAC_ENTRY, MAC_KEY, MAC_PORT, MAC_SLOTS, PORT_ANY_SOURCE,
-  PORT_COUNTERS, PORT_FLAGS, PORT_LIST, PORT_MAC, PORT_SIZE, PORT_WIRE, PORT_WIRED,
+  FWD_ACTIVE,
+  FWD_MACS,
+  FWD_PORTS,
+  FWD_TARGETS,
+  FWD_UPLINK,
+  MAC_ENTRY,
+  MAC_KEY,
+  MAC_PORT,
+  MAC_SLOTS,
+  PORT_ANY_SOURCE,
+  PORT_COUNTERS,
+  PORT_FLAGS,
+  PORT_LIST,
+  PORT_MAC,
+  PORT_SIZE,
+  PORT_WIRE,
+  PORT_WIRED,
 } from './forward_layout';
 import { BURST, F_HEADER, F_SETTLED, F_SRC, F_VERDICT, VERDICT_DROP, VERDICT_GROUP } from './layout';
 import { count } from './memory';
@@ -11,14 +26,10 @@ import { count } from './memory';
 const KEY_VALID: u64 = 1 << 48;
 const KEY_MASK: u64 = 0xffffffffffff;
 
-// @ts-ignore: decorator
-@inline
 function hashOf(key: u64): u32 {
   return <u32>((key * 0x9e3779b97f4a7c15) >> 52); // 12 bits: MAC_SLOTS
 }
 
-// @ts-ignore: decorator
-@inline
 function portOf(fwd: u32, port: u32): u32 {
   return load<u32>(fwd + FWD_PORTS) + port * PORT_SIZE;
 }
@@ -38,7 +49,7 @@ export function macLookup(fwd: u32, key: u64): u32 {
 
 /** The MAC at `address` (6 bytes) as a key. */
 export function macKey(address: u32): u64 {
-  return <u64>load<u32>(address) | (<u64>load<u16>(address + 4) << 32) | KEY_VALID;
+  return <u64>load<u32>(address) | ((<u64>load<u16>(address + 4)) << 32) | KEY_VALID;
 }
 
 /** Enters a MAC. False when it is there already or the table is three quarters full. */
@@ -60,7 +71,8 @@ export function macAdd(fwd: u32, address: u32, port: u32): bool {
 export function macRemovePort(fwd: u32, port: u32): void {
   const table = load<u32>(fwd + FWD_MACS);
   for (let i: u32 = 0; i < <u32>MAC_SLOTS; i++) {
-    while (load<u64>(table + i * MAC_ENTRY) != 0 && load<u32>(table + i * MAC_ENTRY, MAC_PORT) == port) removeAt(table, i);
+    while (load<u64>(table + i * MAC_ENTRY) != 0 && load<u32>(table + i * MAC_ENTRY, MAC_PORT) == port)
+      removeAt(table, i);
   }
 }
 
@@ -96,7 +108,11 @@ export function classify(fwd: u32, list: u32, n: u32): void {
     }
     const to = macKey(frame + F_HEADER);
     const sender = macKey(frame + F_HEADER + 6);
-    if (sender != load<u64>(from, PORT_MAC) && !(flags & PORT_ANY_SOURCE) && macLookup(fwd, sender) != source) {
+    if (
+      sender != load<u64>(from, PORT_MAC) &&
+      !(flags & PORT_ANY_SOURCE) &&
+      macLookup(fwd, sender) != source
+    ) {
       drop(from, frame, DROP_SPOOFED);
     } else if (to & 1) {
       store<u32>(frame + F_VERDICT, VERDICT_GROUP);
@@ -134,7 +150,7 @@ export function dispatch(fwd: u32, list: u32, n: u32): u32 {
     let copies: u32 = 0;
     for (let p: u32 = 0; p < ports; p++) {
       const port = load<u32>(active + 4 + (p << 2));
-      if (port == source || (load<u32>(portOf(fwd, port), PORT_FLAGS) & PORT_WIRED)) continue;
+      if (port == source || load<u32>(portOf(fwd, port), PORT_FLAGS) & PORT_WIRED) continue;
       used = enlist(fwd, targets, used, port, frame);
       copies++;
     }
@@ -144,8 +160,6 @@ export function dispatch(fwd: u32, list: u32, n: u32): u32 {
   return used;
 }
 
-// @ts-ignore: decorator
-@inline
 function enlist(fwd: u32, targets: u32, used: u32, port: u32, frame: u32): u32 {
   const list = load<u32>(portOf(fwd, port), PORT_LIST);
   const n = load<u32>(list);

@@ -1,13 +1,24 @@
 // Frame descriptors: the few things that every port does with one.
 import {
-  F_COOKIE, F_FRAGS, F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_SINCE, F_SRC, F_VERDICT, F_VNET, FRAG_SIZE, G_ADDR,
-  G_LEN, VNET_SIZE,
+  F_COOKIE,
+  F_FRAGS,
+  F_HDR_LEN,
+  F_HEADER,
+  F_LEN,
+  F_NFRAGS,
+  F_SETTLED,
+  F_SINCE,
+  F_SRC,
+  F_VERDICT,
+  F_VNET,
+  FRAG_SIZE,
+  G_ADDR,
+  G_LEN,
+  VNET_SIZE,
 } from './layout';
 import { copyBytes } from './memory';
 
 /** A blank descriptor: no bytes, no offloads, pending. The header bytes themselves are not touched. */
-// @ts-ignore: decorator
-@inline
 export function frameClear(frame: u32, source: u32): void {
   store<u32>(frame + F_LEN, 0);
   store<u32>(frame + F_HDR_LEN, 0);
@@ -22,8 +33,6 @@ export function frameClear(frame: u32, source: u32): void {
   store<u64>(frame + F_VNET + 4, 0);
 }
 
-// @ts-ignore: decorator
-@inline
 export function fragOf(frame: u32, index: u32): u32 {
   return frame + F_FRAGS + index * FRAG_SIZE;
 }
@@ -67,8 +76,6 @@ export function frameFromLinear(frame: u32, address: u32, length: u32, header: u
 }
 
 /** The bytes behind the header: one fragment, or none. */
-// @ts-ignore: decorator
-@inline
 export function frameRest(frame: u32, address: u32, length: u32): void {
   store<u32>(frame + F_NFRAGS, length == 0 ? 0 : 1);
   const frag = fragOf(frame, 0);

@@ -1,21 +1,42 @@
 // The hot loops. One instance of this module runs on each datapath thread, over the one arena.
+
+export { cacheBorrow, cacheResolve, cacheTick } from './cache';
 export { csumFold, csumPartial } from './checksum';
+export { classify, dispatch, macAdd, macKey, macLookup, macRemovePort, settleRound } from './forward';
+export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
 export { clearCounters, copyBytes } from './memory';
-export { frameFromLinear, frameIsLocal, frameLinearize, frameClear } from './frame';
-export { classify, dispatch, macAdd, macLookup, macKey, macRemovePort, settleRound } from './forward';
-export { frameFillCsum, isTcpUdpCsum, offloadCheckVnet, offloadCsumFamily, offloadFromBlank, offloadGsoKind } from './offload';
-export { segmentCount, segmentInto } from './segment';
-export { initRing, pushRequests, pushResponses } from './ring';
+export { grantFinish, grantNext, grantPrepare, moveLocal } from './move';
 export {
-  netbackArmTx, netbackBounce, netbackBounced, netbackHeaders, netbackPublishTx, netbackPull, netbackRefuse, netbackRelease, settleAll,
-} from './netback_tx';
+  netbackArmTx,
+  netbackBounce,
+  netbackBounced,
+  netbackPublishTx,
+  netbackRefuse,
+  netbackRelease,
+  settleAll,
+} from './netback_done';
+export { dropGroups, netbackArmRx, netbackRoom, netbackWait } from './netback_room';
 export {
-  dropGroups, netbackArmRx, netbackCommit, netbackPrepared, netbackPublishRx, netbackPush, netbackRoom, netbackUncommitted, netbackWait,
+  netbackCommit,
+  netbackPrepared,
+  netbackPublishRx,
+  netbackPush,
+  netbackUncommitted,
 } from './netback_rx';
+export { netbackHeaders, netbackPull } from './netback_tx';
+export { netfrontArm, netfrontPublish } from './netfront_ring';
+export { netfrontPost, netfrontPull, netfrontRelease } from './netfront_rx';
+export { netfrontPush, netfrontReap } from './netfront_tx';
 export {
-  netfrontArm, netfrontPost, netfrontPublish, netfrontPull, netfrontPush, netfrontReap, netfrontRelease,
-} from './netfront';
-export { cacheBorrow, cacheResolve, cacheTick, grantFinish, grantNext, grantPrepare, moveLocal } from './move';
+  frameFillCsum,
+  isTcpUdpCsum,
+  offloadCheckVnet,
+  offloadCsumFamily,
+  offloadFromBlank,
+  offloadGsoKind,
+} from './offload';
+export { initRing, pushRequests, pushResponses } from './ring';
+export { segmentCount, segmentInto } from './segment';
 export { stackPop, stackPush } from './stack';
 export { tapFinishRead, tapPrepareReads, tapPrepareWrite, tapRelease, tapWritten } from './tap';
 export { uringQueue, uringReap } from './uring';

@@ -5,8 +5,6 @@ import { COUNTERS_SIZE } from './counters';
 const SMALL = 256;
 
 /** Copies `length` bytes between ranges that do not overlap; never writes a byte beyond (XSA-403). */
-// @ts-ignore: decorator
-@inline
 export function copyBytes(to: u32, from: u32, length: u32): void {
   if (length > <u32>SMALL) {
     memory.copy(to, from, length);
@@ -34,8 +32,6 @@ function copySmall(to: u32, from: u32, length: u32): void {
   }
 }
 
-// @ts-ignore: decorator
-@inline
 export function count(counters: u32, index: u32, by: u64): void {
   const at = counters + (index << 3);
   store<u64>(at, load<u64>(at) + by);

@@ -2,32 +2,92 @@
 // requests as copy segments (netbackPush), a transfer moves them, netbackCommit writes the responses, each in
 // the slot of its own request (netfront ignores the id), netbackPublishRx shows them.
 import {
-  NETIF_RSP_ERROR, NETRXF_csum_blank, NETRXF_data_validated, NETRXF_extra_info, NETRXF_more_data, RXREQ_GREF,
-  RXREQ_ID, XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6,
+  NETIF_RSP_ERROR,
+  NETRXF_csum_blank,
+  NETRXF_data_validated,
+  NETRXF_extra_info,
+  NETRXF_more_data,
+  RXREQ_GREF,
+  RXREQ_ID,
+  XEN_NETIF_EXTRA_TYPE_GSO,
+  XEN_NETIF_GSO_TYPE_TCPV4,
+  XEN_NETIF_GSO_TYPE_TCPV6,
 } from '../src/abi/netif';
-import { NETIF_RING_SIZE } from '../src/abi/ring';
 import {
-  VIRTIO_NET_HDR_F_DATA_VALID, VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4,
+  VIRTIO_NET_HDR_F_DATA_VALID,
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+  VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
+import { cacheBegin, cachedPage, cacheEnd } from './cache';
 import {
-  C_COPIED_BYTES, C_COPIES, C_NOTIFICATIONS, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, C_OUT_WAITS, DROP_BAD_GRANT, DROP_FENCED, DROP_NO_SG, DROP_RX_FULL,
-  DROP_RX_STALLED, FENCE_RING_OVERFLOW,
+  C_COPIED_BYTES,
+  C_COPIES,
+  C_NOTIFICATIONS,
+  C_OUT_BYTES,
+  C_OUT_FRAMES,
+  C_OUT_GSO,
+  DROP_BAD_GRANT,
+  DROP_FENCED,
+  DROP_NO_SG,
 } from './counters';
 import { fragOf } from './frame';
 import {
-  F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_SINCE, F_VERDICT, G_ADDR, G_DOM, G_GREF, G_LEN, G_OFF, PAGE_SIZE, S_STATUS,
-  S_TAG, V_FLAGS, V_GSO_SIZE, V_GSO_TYPE, VERDICT_DROP, VERDICT_GROUP,
+  F_HDR_LEN,
+  F_HEADER,
+  F_LEN,
+  F_NFRAGS,
+  F_SETTLED,
+  F_VERDICT,
+  G_ADDR,
+  G_DOM,
+  G_GREF,
+  G_LEN,
+  G_OFF,
+  PAGE_SIZE,
+  S_STATUS,
+  S_TAG,
+  V_FLAGS,
+  V_GSO_SIZE,
+  V_GSO_TYPE,
+  VERDICT_DROP,
 } from './layout';
 import { copyBytes, count } from './memory';
-import { cacheBegin, cachedPage, cacheEnd } from './move';
+import { available, dropGroups, dropRx, netbackWait, unstall } from './netback_room';
 import {
-  FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG, META_ENTRY, META_EXTRA, META_HEAD, META_HEAD_FAILED, META_KIND, META_RESPONSE,
-  META_REST, NB_CACHE, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_PATIENCE, NB_RX_CONS, NB_RX_PUBLISHED,
-  NB_RX_RING, NB_RX_RSP, NB_RX_WANTED, NB_SEGS, NB_SEGS_MAX, NB_STALLED, NB_STALLED_AT, PATIENCE_LEAST, PATIENCE_MOST, PUSH_CSUM, PUSH_DONE,
-  PUSH_FLUSH, PUSH_FULL, PUSH_SEGMENT, SEGS_PER_FRAME, UNSTALL_SLOTS,
+  FE_CSUM4,
+  FE_CSUM6,
+  FE_GSO4,
+  FE_GSO6,
+  FE_SG,
+  META_ENTRY,
+  META_EXTRA,
+  META_HEAD,
+  META_HEAD_FAILED,
+  META_KIND,
+  META_RESPONSE,
+  META_REST,
+  NB_CACHE,
+  NB_COUNTERS,
+  NB_DOMID,
+  NB_FEATURES,
+  NB_FENCED,
+  NB_META,
+  NB_RX_CONS,
+  NB_RX_PUBLISHED,
+  NB_RX_RING,
+  NB_RX_RSP,
+  NB_SEGS,
+  NB_SEGS_MAX,
+  NB_STALLED,
+  PUSH_CSUM,
+  PUSH_DONE,
+  PUSH_FLUSH,
+  PUSH_FULL,
+  PUSH_SEGMENT,
+  SEGS_PER_FRAME,
 } from './netif_layout';
 import { offloadCsumFamily } from './offload';
-import { armMoreRequests, pushResponses, reqProd, RING_MASK, rxEntry } from './ring';
+import { pushResponses, RING_MASK, rxEntry } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
 
 /** Segments prepared and not yet moved, of this thread. */
@@ -47,21 +107,8 @@ export function netbackUncommitted(): u32 {
   return uncommitted;
 }
 
-// @ts-ignore: decorator
-@inline
 function metaOf(nb: u32, slot: u32): u32 {
   return load<u32>(nb + NB_META) + (slot & RING_MASK) * META_ENTRY;
-}
-
-/** RX requests the guest has posted and we have not used. Fences a guest that claims more than the ring holds, or takes some back. */
-function available(nb: u32): u32 {
-  const cons = load<u32>(nb + NB_RX_CONS);
-  const free = reqProd(load<u32>(nb + NB_RX_RING)) - cons;
-  if (free > <u32>NETIF_RING_SIZE - (cons - load<u32>(nb + NB_RX_RSP))) {
-    store<u32>(nb + NB_FENCED, FENCE_RING_OVERFLOW);
-    return 0;
-  }
-  return free;
 }
 
 /**
@@ -88,30 +135,31 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     const frame = load<u32>(list + (i << 2));
     if (load<u32>(frame + F_VERDICT) >= <u32>VERDICT_DROP) continue; // refused since it was dispatched
     if (load<u32>(nb + NB_FENCED)) {
-      drop(counters, frame, DROP_FENCED);
+      dropRx(counters, frame, DROP_FENCED);
       continue;
     }
     const gso = <u32>load<u8>(frame, V_GSO_TYPE);
     if (gso != 0) {
       const wanted = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? FE_GSO4 : FE_GSO6;
       // Family 0: behind VLAN tags, where Linux netfront does not look for a blank checksum.
-      if (!(features & wanted) || !(features & FE_SG) || offloadCsumFamily(frame) == 0) return i | (PUSH_SEGMENT << 16);
+      if (!(features & wanted) || !(features & FE_SG) || offloadCsumFamily(frame) == 0)
+        return i | (PUSH_SEGMENT << 16);
     } else if (load<u8>(frame, V_FLAGS) & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
       const family = offloadCsumFamily(frame); // 0: not a checksum that NETRXF_csum_blank can describe
-      const able = (family == 4 && (features & FE_CSUM4)) || (family == 6 && (features & FE_CSUM6));
+      const able = (family == 4 && features & FE_CSUM4) || (family == 6 && features & FE_CSUM6);
       if (!able) return i | (PUSH_CSUM << 16);
     }
     const length = load<u32>(frame + F_LEN);
     const pages = (length + PAGE_SIZE - 1) / PAGE_SIZE;
     if (pages > 1 && !(features & FE_SG)) {
-      drop(counters, frame, DROP_NO_SG);
+      dropRx(counters, frame, DROP_NO_SG);
       continue;
     }
     const need = pages + (gso != 0 ? 1 : 0);
     if (need > free) free = available(nb);
     if (need > free) {
       if (load<u32>(nb + NB_FENCED)) {
-        drop(counters, frame, DROP_FENCED);
+        dropRx(counters, frame, DROP_FENCED);
         continue;
       }
       if (netbackWait(nb, frame, need, now)) continue;
@@ -125,56 +173,6 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     store<u32>(frame + F_SETTLED, 1);
   }
   return n | (PUSH_DONE << 16);
-}
-
-/**
- * There is no room for `need` slots. True: the frame will not wait (a group frame, a stalled guest, or its
- * time is up) and is counted; false: it stays pending, and netbackArmRx asks for an event.
- */
-export function netbackWait(nb: u32, frame: u32, need: u32, now: u32): bool {
-  const counters = load<u32>(nb + NB_COUNTERS);
-  if (load<u32>(frame + F_VERDICT) == VERDICT_GROUP) {
-    count(counters, DROP_RX_FULL, 1);
-    return true;
-  }
-  const since = load<u32>(frame + F_SINCE);
-  if (load<u32>(nb + NB_STALLED) || (since != 0 && now - since > load<u32>(nb + NB_PATIENCE))) {
-    if (!load<u32>(nb + NB_STALLED)) stall(nb, now);
-    drop(counters, frame, DROP_RX_STALLED);
-    return true;
-  }
-  if (since == 0) {
-    store<u32>(frame + F_SINCE, now);
-    count(counters, C_OUT_WAITS, 1);
-  }
-  store<u32>(nb + NB_RX_WANTED, need);
-  return false;
-}
-
-/** list[from … n) stays behind a frame that waits: the group frames among it are lost to this receiver, counted. */
-export function dropGroups(counters: u32, list: u32, from: u32, n: u32): void {
-  for (let i = from; i < n; i++) {
-    if (load<u32>(load<u32>(list + (i << 2)) + F_VERDICT) == VERDICT_GROUP) count(counters, DROP_RX_FULL, 1);
-  }
-}
-
-function drop(counters: u32, frame: u32, reason: u32): void {
-  count(counters, reason, 1);
-  store<u32>(frame + F_SETTLED, 1);
-}
-
-function stall(nb: u32, now: u32): void {
-  store<u32>(nb + NB_STALLED, 1);
-  store<u32>(nb + NB_STALLED_AT, now);
-  const patience = load<u32>(nb + NB_PATIENCE) >> 1;
-  store<u32>(nb + NB_PATIENCE, patience < <u32>PATIENCE_LEAST ? <u32>PATIENCE_LEAST : patience);
-}
-
-/** XSA-392: one free slot is no proof of life; a guest that shows many is trusted again, longer after a pause. */
-function unstall(nb: u32, free: u32, now: u32): void {
-  if (free < <u32>UNSTALL_SLOTS) return;
-  store<u32>(nb + NB_STALLED, 0);
-  if (now - load<u32>(nb + NB_STALLED_AT) > 1000) store<u32>(nb + NB_PATIENCE, PATIENCE_MOST);
 }
 
 /** Takes as many requests as the frame needs (there are as many) and prepares segments and responses of one frame. */
@@ -192,8 +190,12 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
   let filled: u32 = 0;
 
   const vflags = <u32>load<u8>(frame, V_FLAGS);
-  let flags: u32 = vflags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? NETRXF_csum_blank | NETRXF_data_validated
-    : vflags & VIRTIO_NET_HDR_F_DATA_VALID ? NETRXF_data_validated : 0;
+  let flags: u32 =
+    vflags & VIRTIO_NET_HDR_F_NEEDS_CSUM
+      ? NETRXF_csum_blank | NETRXF_data_validated
+      : vflags & VIRTIO_NET_HDR_F_DATA_VALID
+        ? NETRXF_data_validated
+        : 0;
   if (gso != 0) flags |= NETRXF_extra_info;
 
   const n = load<u32>(frame + F_NFRAGS);
@@ -251,7 +253,7 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
 function respond(nb: u32, slot: u32, head: u32, id: u16, flags: u32, status: u32): void {
   const meta = metaOf(nb, slot);
   // u16 id, u16 offset 0, u16 flags, s16 status: no octet of the slot keeps what was there (XSA-216).
-  store<u64>(meta, <u64>id | (<u64>flags << 32) | (<u64>status << 48), META_RESPONSE);
+  store<u64>(meta, <u64>id | ((<u64>flags) << 32) | ((<u64>status) << 48), META_RESPONSE);
   store<u32>(meta, slot == head ? META_HEAD : META_REST, META_KIND);
 }
 
@@ -259,7 +261,7 @@ function extraInfo(nb: u32, slot: u32, frame: u32, gso: u32): void {
   const meta = metaOf(nb, slot);
   const kind = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
   const size = <u64>load<u16>(frame, V_GSO_SIZE);
-  store<u64>(meta, <u64>XEN_NETIF_EXTRA_TYPE_GSO | (size << 16) | (<u64>kind << 32), META_RESPONSE);
+  store<u64>(meta, <u64>XEN_NETIF_EXTRA_TYPE_GSO | (size << 16) | ((<u64>kind) << 32), META_RESPONSE);
   store<u32>(meta, META_EXTRA, META_KIND);
 }
 
@@ -268,7 +270,8 @@ export function netbackCommit(nb: u32): void {
   const segs = load<u32>(nb + NB_SEGS);
   for (let i: u32 = 0; i < prepared; i++) {
     const seg = segAt(segs, i);
-    if (load<i16>(seg, S_STATUS) != 0) store<u32>(metaOf(nb, load<u32>(seg, S_TAG)), META_HEAD_FAILED, META_KIND);
+    if (load<i16>(seg, S_STATUS) != 0)
+      store<u32>(metaOf(nb, load<u32>(seg, S_TAG)), META_HEAD_FAILED, META_KIND);
   }
   prepared = 0;
   uncommitted = 0;
@@ -291,7 +294,7 @@ export function netbackCommit(nb: u32): void {
     if (kind == META_EXTRA) {
       if (!failed) gso++;
     } else if (failed) {
-      response = (response & 0x0000ffffffffffff) | (<u64>(<u16>NETIF_RSP_ERROR) << 48);
+      response = (response & 0x0000ffffffffffff) | ((<u64>(<u16>NETIF_RSP_ERROR)) << 48);
     } else {
       bytes += response >> 48;
     }
@@ -309,11 +312,6 @@ export function netbackCommit(nb: u32): void {
   if (gso) count(counters, C_OUT_GSO, gso);
 }
 
-/** Free RX slots right now (0 for a fenced guest). */
-export function netbackRoom(nb: u32): u32 {
-  return load<u32>(nb + NB_FENCED) ? 0 : available(nb);
-}
-
 /** Shows the guest its new RX responses. True when it wants to be woken. */
 export function netbackPublishRx(nb: u32): bool {
   const to = load<u32>(nb + NB_RX_RSP);
@@ -323,16 +321,4 @@ export function netbackPublishRx(nb: u32): bool {
   const wake = pushResponses(load<u32>(nb + NB_RX_RING), from, to);
   if (wake) count(load<u32>(nb + NB_COUNTERS), C_NOTIFICATIONS, 1);
   return wake;
-}
-
-/** Before sleeping, while a frame waits for room: asks for an event at the next RX request. True when there is room. */
-export function netbackArmRx(nb: u32): bool {
-  const wanted = load<u32>(nb + NB_RX_WANTED);
-  if (wanted == 0 || load<u32>(nb + NB_FENCED)) return false;
-  store<u32>(nb + NB_RX_WANTED, 0); // a frame that still waits says so again in the next round
-  while (true) {
-    const room = available(nb);
-    if (room >= wanted || load<u32>(nb + NB_FENCED)) return true;
-    if (!armMoreRequests(load<u32>(nb + NB_RX_RING), load<u32>(nb + NB_RX_CONS) + room)) return false;
-  }
 }

@@ -3,39 +3,98 @@
 // Order of calls in a round: netbackPull → a transfer moves the header segments → netbackHeaders → … →
 // netbackRelease once the frames are settled → netbackPublish.
 import {
-  EXTRA_FLAGS, EXTRA_GSO_SIZE, EXTRA_GSO_TYPE, EXTRA_TYPE, NETIF_RSP_ERROR, NETIF_RSP_NULL, NETIF_RSP_OKAY, NETTXF_csum_blank,
-  NETTXF_data_validated, NETTXF_extra_info, NETTXF_more_data, TXREQ_FLAGS, TXREQ_GREF, TXREQ_ID, TXREQ_OFFSET, TXREQ_SIZE, TXRSP_ID,
-  TXRSP_STATUS, XEN_NETIF_EXTRA_FLAG_MORE, XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_EXTRA_TYPE_HASH, XEN_NETIF_GSO_TYPE_TCPV4,
-  XEN_NETIF_GSO_TYPE_TCPV6, XEN_NETIF_NR_SLOTS_MIN,
+  EXTRA_FLAGS,
+  EXTRA_GSO_SIZE,
+  EXTRA_GSO_TYPE,
+  EXTRA_TYPE,
+  NETTXF_csum_blank,
+  NETTXF_data_validated,
+  NETTXF_extra_info,
+  NETTXF_more_data,
+  TXREQ_FLAGS,
+  TXREQ_GREF,
+  TXREQ_ID,
+  TXREQ_OFFSET,
+  TXREQ_SIZE,
+  XEN_NETIF_EXTRA_FLAG_MORE,
+  XEN_NETIF_EXTRA_TYPE_GSO,
+  XEN_NETIF_EXTRA_TYPE_HASH,
+  XEN_NETIF_GSO_TYPE_TCPV4,
+  XEN_NETIF_GSO_TYPE_TCPV6,
+  XEN_NETIF_NR_SLOTS_MIN,
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
 import {
-  VIRTIO_NET_HDR_F_DATA_VALID, VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6,
+  VIRTIO_NET_HDR_F_DATA_VALID,
+  VIRTIO_NET_HDR_GSO_TCPV4,
+  VIRTIO_NET_HDR_GSO_TCPV6,
 } from '../src/abi/virtio_net';
+import { cacheBegin, cachedPage, cacheEnd } from './cache';
 import {
-  C_IN_BYTES, C_IN_FRAMES, C_IN_GSO, C_NOTIFICATIONS, DROP_BAD_CSUM, DROP_BAD_GRANT, DROP_BAD_GSO, DROP_BAD_SLOT, DROP_FENCED,
-  DROP_RUNT, DROP_TOO_MANY_SLOTS, FENCE_ENDLESS_CHAIN, FENCE_MISSING_SLOT, FENCE_PAGE_CROSSED, FENCE_RING_OVERFLOW,
+  C_IN_BYTES,
+  C_IN_FRAMES,
+  C_IN_GSO,
+  DROP_BAD_CSUM,
+  DROP_BAD_GRANT,
+  DROP_BAD_GSO,
+  DROP_BAD_SLOT,
+  DROP_RUNT,
+  DROP_TOO_MANY_SLOTS,
+  FENCE_ENDLESS_CHAIN,
+  FENCE_MISSING_SLOT,
+  FENCE_PAGE_CROSSED,
+  FENCE_RING_OVERFLOW,
   FENCE_UNKNOWN_EXTRA,
 } from './counters';
 import { fragOf, frameClear } from './frame';
 import {
-  F_COOKIE, F_COOKIE2, F_COOKIE3, F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, F_SETTLED, F_VERDICT, FRAGS_MAX, FRAME_SIZE, G_ADDR, G_COOKIE, G_DOM, G_GREF,
-  G_LEN, G_OFF, PAGE_SIZE, S_STATUS, S_TAG, V_FLAGS, V_GSO_SIZE, V_GSO_TYPE, VERDICT_DROP,
+  F_COOKIE,
+  F_COOKIE2,
+  F_COOKIE3,
+  F_HDR_LEN,
+  F_HEADER,
+  F_LEN,
+  F_NFRAGS,
+  F_SETTLED,
+  F_VERDICT,
+  G_ADDR,
+  G_COOKIE,
+  G_DOM,
+  G_GREF,
+  G_LEN,
+  G_OFF,
+  PAGE_SIZE,
+  S_STATUS,
+  S_TAG,
+  V_FLAGS,
+  V_GSO_SIZE,
+  V_GSO_TYPE,
+  VERDICT_DROP,
 } from './layout';
 import { copyBytes, count } from './memory';
-import { cacheBegin, cachedPage, cacheEnd } from './move';
 import {
-  FATAL_SLOTS, HEADER_FETCH, NB_CACHE, NB_COUNTERS, NB_DOMID, NB_FENCED, NB_PORT, NB_SEGS, NB_SEGS_MAX, NB_TX_CONS, NB_TX_PUBLISHED,
-  NB_TX_RING, NB_TX_RSP, SEGS_PER_FRAME,
+  FATAL_SLOTS,
+  HEADER_FETCH,
+  NB_CACHE,
+  NB_COUNTERS,
+  NB_DOMID,
+  NB_FENCED,
+  NB_PORT,
+  NB_SEGS,
+  NB_SEGS_MAX,
+  NB_TX_CONS,
+  NB_TX_RING,
+  NB_TX_RSP,
+  SEGS_PER_FRAME,
 } from './netif_layout';
 import { OFFLOAD_BAD_GSO, offloadFromBlank } from './offload';
-import { armRequests, pushResponses, reqProd, txEntry } from './ring';
+import { reqProd, txEntry } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
 
 const ETH_HLEN: u32 = 14;
 
 /** Settles a frame as dropped under `reason`, to be answered with an error. */
-function refuse(counters: u32, frame: u32, reason: u32): void {
+export function refuseTx(counters: u32, frame: u32, reason: u32): void {
   store<u32>(frame + F_COOKIE, 1);
   store<u32>(frame + F_VERDICT, VERDICT_DROP + reason);
   store<u32>(frame + F_SETTLED, 1);
@@ -116,15 +175,19 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
         const kind = <u32>(head >> (EXTRA_GSO_TYPE * 8)) & 0xff;
         store<u16>(frame, <u16>(head >> (EXTRA_GSO_SIZE * 8)), V_GSO_SIZE);
         // An unknown kind stays as it is: offloadFromBlank refuses the frame.
-        const known = kind == XEN_NETIF_GSO_TYPE_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4
-          : kind == XEN_NETIF_GSO_TYPE_TCPV6 ? VIRTIO_NET_HDR_GSO_TCPV6 : 0x7f;
+        const known =
+          kind == XEN_NETIF_GSO_TYPE_TCPV4
+            ? VIRTIO_NET_HDR_GSO_TCPV4
+            : kind == XEN_NETIF_GSO_TYPE_TCPV6
+              ? VIRTIO_NET_HDR_GSO_TCPV6
+              : 0x7f;
         store<u8>(frame, <u8>known, V_GSO_TYPE);
       } else if (type != XEN_NETIF_EXTRA_TYPE_HASH) {
         // No other type was offered to this guest (feature-multicast-control is not advertised).
         fence(nb, FENCE_UNKNOWN_EXTRA);
         return cons;
       }
-      more = ((<u32>(head >> (EXTRA_FLAGS * 8))) & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
+      more = (<u32>(head >> (EXTRA_FLAGS * 8)) & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
       if (extras > <u32>FATAL_SLOTS) {
         fence(nb, FENCE_ENDLESS_CHAIN);
         return cons;
@@ -164,7 +227,8 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
       fence(nb, FENCE_PAGE_CROSSED);
       return cons;
     }
-    if (size == 0 || size >= rest) bad = true; // XSA-448, and sizes that add up to more than the packet
+    if (size == 0 || size >= rest)
+      bad = true; // XSA-448, and sizes that add up to more than the packet
     else rest -= size;
     store<u16>(fragOf(frame, slots), <u16>size, G_LEN);
   }
@@ -178,9 +242,9 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
   store<u32>(frame + F_NFRAGS, slots);
   store<u32>(frame + F_COOKIE2, extras);
   store<u32>(frame + F_COOKIE3, firstFlags);
-  if (bad) refuse(counters, frame, DROP_BAD_SLOT);
-  else if (total < ETH_HLEN) refuse(counters, frame, DROP_RUNT);
-  else if (slots > <u32>XEN_NETIF_NR_SLOTS_MIN) refuse(counters, frame, DROP_TOO_MANY_SLOTS);
+  if (bad) refuseTx(counters, frame, DROP_BAD_SLOT);
+  else if (total < ETH_HLEN) refuseTx(counters, frame, DROP_RUNT);
+  else if (slots > <u32>XEN_NETIF_NR_SLOTS_MIN) refuseTx(counters, frame, DROP_TOO_MANY_SLOTS);
   return at;
 }
 
@@ -219,7 +283,7 @@ function headerInPlace(nb: u32, cache: u32, frame: u32): void {
     const frag = fragOf(frame, n);
     const page = cachedPage(cache, load<u32>(frag, G_GREF), false);
     if (page == 0) {
-      refuse(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
+      refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
       return;
     }
     const length = <u32>load<u16>(frag, G_LEN);
@@ -241,7 +305,7 @@ export function netbackHeaders(nb: u32, list: u32, frames: u32, nsegs: u32): voi
     const seg = segAt(segs, i);
     if (load<i16>(seg, S_STATUS) == 0) continue;
     const frame = load<u32>(seg, S_TAG);
-    if (!load<u32>(frame + F_SETTLED)) refuse(counters, frame, DROP_BAD_GRANT);
+    if (!load<u32>(frame + F_SETTLED)) refuseTx(counters, frame, DROP_BAD_GRANT);
   }
   let bytes: u64 = 0;
   let good: u32 = 0;
@@ -253,7 +317,7 @@ export function netbackHeaders(nb: u32, list: u32, frames: u32, nsegs: u32): voi
     if (flags & NETTXF_csum_blank || gso) {
       const verdict = offloadFromBlank(frame);
       if (verdict != 0) {
-        refuse(counters, frame, verdict == OFFLOAD_BAD_GSO ? DROP_BAD_GSO : DROP_BAD_CSUM);
+        refuseTx(counters, frame, verdict == OFFLOAD_BAD_GSO ? DROP_BAD_GSO : DROP_BAD_CSUM);
         continue;
       }
       if (gso) count(counters, C_IN_GSO, 1);
@@ -265,106 +329,4 @@ export function netbackHeaders(nb: u32, list: u32, frames: u32, nsegs: u32): voi
   }
   count(counters, C_IN_FRAMES, good);
   count(counters, C_IN_BYTES, bytes);
-}
-
-/** Refuses a frame later on, when its fragments turn out to be unreadable. */
-export function netbackRefuse(nb: u32, frame: u32): void {
-  if (!load<u32>(frame + F_SETTLED)) refuse(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
-}
-
-/**
- * Answers the settled ones of list[0 … n), one response a slot and one a extra-info slot, and moves the
- * descriptors that still wait to the front, in order. Returns how many wait.
- */
-export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
-  const ring = load<u32>(nb + NB_TX_RING);
-  let rsp = load<u32>(nb + NB_TX_RSP);
-  let kept: u32 = 0;
-  let freed: u32 = 0;
-  for (let i: u32 = 0; i < n; i++) {
-    const frame = load<u32>(list + (i << 2));
-    if (!load<u32>(frame + F_SETTLED)) {
-      store<u32>(list + (kept++ << 2), frame);
-      continue;
-    }
-    store<u32>(scratch + (freed++ << 2), frame);
-    const status = load<u32>(frame + F_COOKIE) ? NETIF_RSP_ERROR : NETIF_RSP_OKAY;
-    const slots = load<u32>(frame + F_NFRAGS);
-    const extras = load<u32>(frame + F_COOKIE2);
-    for (let s: u32 = 0; s < slots; s++) {
-      const entry = txEntry(ring, rsp++);
-      store<u16>(entry, load<u16>(fragOf(frame, s), G_COOKIE), TXRSP_ID);
-      store<i16>(entry, <i16>status, TXRSP_STATUS);
-    }
-    for (let e: u32 = 0; e < extras; e++) store<i16>(txEntry(ring, rsp++), NETIF_RSP_NULL, TXRSP_STATUS);
-  }
-  for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
-  store<u32>(nb + NB_TX_RSP, rsp);
-  return kept;
-}
-
-/** Shows the guest its new TX responses. True when it wants to be woken. */
-export function netbackPublishTx(nb: u32): bool {
-  const to = load<u32>(nb + NB_TX_RSP);
-  const from = load<u32>(nb + NB_TX_PUBLISHED);
-  if (to == from || load<u32>(nb + NB_FENCED)) return false;
-  store<u32>(nb + NB_TX_PUBLISHED, to);
-  const wake = pushResponses(load<u32>(nb + NB_TX_RING), from, to);
-  if (wake) count(load<u32>(nb + NB_COUNTERS), C_NOTIFICATIONS, 1);
-  return wake;
-}
-
-/** Before sleeping: asks for an event at the next TX request. True when there is one already. */
-export function netbackArmTx(nb: u32): bool {
-  if (load<u32>(nb + NB_FENCED)) return false;
-  return armRequests(load<u32>(nb + NB_TX_RING), load<u32>(nb + NB_TX_CONS));
-}
-
-/** Settles the frames of a port that goes away, without answering them. */
-export function settleAll(counters: u32, list: u32, n: u32): void {
-  for (let i: u32 = 0; i < n; i++) {
-    const frame = load<u32>(list + (i << 2));
-    if (load<u32>(frame + F_SETTLED)) continue;
-    store<u32>(frame + F_SETTLED, 1);
-    count(counters, DROP_FENCED, 1);
-  }
-}
-
-/**
- * Segments that bring the rest of the pending frames of list[0 … n) into private memory, for receivers that
- * cannot take grants: frame number k of the port (its place behind `frames`) uses `bounce` + k × 64 KiB.
- * Starts at index `from`; returns the next index in the low half and the number of segments in the high half.
- */
-export function netbackBounce(nb: u32, list: u32, from: u32, n: u32, frames: u32, bounce: u32): u32 {
-  const segs = load<u32>(nb + NB_SEGS);
-  const segsMax = load<u32>(nb + NB_SEGS_MAX);
-  let nsegs: u32 = 0;
-  let i = from;
-  for (; i < n && nsegs + <u32>FRAGS_MAX <= segsMax; i++) {
-    const frame = load<u32>(list + (i << 2));
-    if (load<u32>(frame + F_SETTLED)) continue;
-    let to = bounce + ((frame - frames) / FRAME_SIZE) * 65536;
-    const frags = load<u32>(frame + F_NFRAGS);
-    for (let k: u32 = 0; k < frags; k++) {
-      const frag = fragOf(frame, k);
-      const length = <u32>load<u16>(frag, G_LEN);
-      if (length == 0 || load<u32>(frag, G_ADDR) != 0) continue;
-      const seg = segAt(segs, nsegs++);
-      segSource(seg, 0, load<u32>(frag, G_GREF), load<u16>(frag, G_OFF), load<u16>(frag, G_DOM));
-      segTarget(seg, to, 0, 0, 0);
-      segFinish(seg, length, frame);
-      store<u32>(frag, to, G_ADDR);
-      to += length;
-    }
-  }
-  return i | (nsegs << 16);
-}
-
-/** After that move: refuses the frames of failed segments. */
-export function netbackBounced(nb: u32, nsegs: u32): void {
-  const segs = load<u32>(nb + NB_SEGS);
-  for (let i: u32 = 0; i < nsegs; i++) {
-    const seg = segAt(segs, i);
-    if (load<i16>(seg, S_STATUS) != 0) netbackRefuse(nb, load<u32>(seg, S_TAG));
-  }
 }

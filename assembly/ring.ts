@@ -3,31 +3,30 @@
 // Everything in a shared ring may be written by the peer at any moment. An index is read once, atomically
 // (WebAssembly atomics are sequentially consistent: every xen_mb/rmb/wmb of ring.h is implied), then bounded.
 import {
-  NETIF_RING_SIZE, RING_ENTRIES, RING_REQ_EVENT, RING_REQ_PROD, RING_RSP_EVENT, RING_RSP_PROD, RX_ENTRY_SIZE, TX_ENTRY_SIZE,
+  NETIF_RING_SIZE,
+  RING_ENTRIES,
+  RING_REQ_EVENT,
+  RING_REQ_PROD,
+  RING_RSP_EVENT,
+  RING_RSP_PROD,
+  RX_ENTRY_SIZE,
+  TX_ENTRY_SIZE,
 } from '../src/abi/ring';
 
 export const RING_MASK: u32 = NETIF_RING_SIZE - 1;
 
-// @ts-ignore: decorator
-@inline
 export function txEntry(ring: u32, index: u32): u32 {
   return ring + RING_ENTRIES + (index & RING_MASK) * TX_ENTRY_SIZE;
 }
 
-// @ts-ignore: decorator
-@inline
 export function rxEntry(ring: u32, index: u32): u32 {
   return ring + RING_ENTRIES + (index & RING_MASK) * RX_ENTRY_SIZE;
 }
 
-// @ts-ignore: decorator
-@inline
 export function reqProd(ring: u32): u32 {
   return atomic.load<u32>(ring + RING_REQ_PROD);
 }
 
-// @ts-ignore: decorator
-@inline
 export function rspProd(ring: u32): u32 {
   return atomic.load<u32>(ring + RING_RSP_PROD);
 }

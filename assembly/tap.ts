@@ -1,19 +1,43 @@
 // A tap's frames: iovecs over descriptors and buffers, and the result of each read.
-import { C_IN_BYTES, C_IN_FRAMES, C_IN_GSO, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, DROP_OVERSIZE, DROP_RUNT } from './counters';
+import {
+  C_IN_BYTES,
+  C_IN_FRAMES,
+  C_IN_GSO,
+  C_OUT_BYTES,
+  C_OUT_FRAMES,
+  C_OUT_GSO,
+  DROP_OVERSIZE,
+  DROP_RUNT,
+} from './counters';
 import { fragOf, frameClear, frameRest } from './frame';
 import {
-  F_COOKIE, F_HDR_LEN, F_LEN, F_NFRAGS, F_SETTLED, F_VNET, G_ADDR, G_LEN, V_GSO_TYPE, V_NUM_BUFFERS, VNET_SIZE,
+  F_COOKIE,
+  F_HDR_LEN,
+  F_LEN,
+  F_NFRAGS,
+  F_SETTLED,
+  F_VNET,
+  G_ADDR,
+  G_LEN,
+  V_GSO_TYPE,
+  V_NUM_BUFFERS,
+  VNET_SIZE,
 } from './layout';
 import { count } from './memory';
 import { stackPop, stackPush } from './stack';
 import {
-  IOV_STRIDE, TAP_BASE, TAP_BUFFER_SIZE, TAP_BUFFERS, TAP_COUNTERS, TAP_HEADER, TAP_IOVS, TAP_PORT,
+  IOV_STRIDE,
+  TAP_BASE,
+  TAP_BUFFER_SIZE,
+  TAP_BUFFERS,
+  TAP_COUNTERS,
+  TAP_HEADER,
+  TAP_IOVS,
+  TAP_PORT,
 } from './tap_layout';
 
 const ETH_HLEN: u32 = 14;
 
-// @ts-ignore: decorator
-@inline
 function iovec(at: u32, base: u64, address: u32, length: u32): void {
   store<u64>(at, base + address);
   store<u64>(at, length, 8);
@@ -109,4 +133,3 @@ export function tapRelease(tap: u32, list: u32, n: u32, scratch: u32): u32 {
   for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
   return kept;
 }
-

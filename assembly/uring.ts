@@ -1,10 +1,31 @@
 // io_uring rings in the arena (IORING_SETUP_NO_MMAP): fill SQEs, read CQEs; one io_uring_enter submits a batch.
-import { RWF_NOWAIT } from '../src/abi/uio';
+
 import {
-  CQE_RES, CQE_SIZE, CQE_USER_DATA, IORING_OP_READV, IORING_OP_WRITEV, SQE_ADDR, SQE_FD, SQE_LEN, SQE_OFF, SQE_OP_FLAGS, SQE_OPCODE, SQE_SIZE,
+  CQE_RES,
+  CQE_SIZE,
+  CQE_USER_DATA,
+  IORING_OP_READV,
+  IORING_OP_WRITEV,
+  SQE_ADDR,
+  SQE_FD,
+  SQE_LEN,
+  SQE_OFF,
+  SQE_OP_FLAGS,
+  SQE_OPCODE,
+  SQE_SIZE,
   SQE_USER_DATA,
 } from '../src/abi/io_uring';
-import { URING_BASE, URING_CQ_HEAD, URING_CQ_MASK, URING_CQ_TAIL, URING_CQES, URING_SQ_MASK, URING_SQ_TAIL, URING_SQES } from './uring_layout';
+import { RWF_NOWAIT } from '../src/abi/uio';
+import {
+  URING_BASE,
+  URING_CQ_HEAD,
+  URING_CQ_MASK,
+  URING_CQ_TAIL,
+  URING_CQES,
+  URING_SQ_MASK,
+  URING_SQ_TAIL,
+  URING_SQES,
+} from './uring_layout';
 
 /** Queues a vectored read or write; `iov` lies in the arena. The caller never queues more than the ring holds. */
 export function uringQueue(ring: u32, write: bool, fd: i32, iov: u32, count: u32, tag: u32): void {

@@ -8,11 +8,11 @@ import type { TransferName } from '../src/transfer/transfer.js';
 import { iperfMissing } from './iperf.js';
 import { netferry, type RunningNetferry } from './ours.js';
 import { Reporter } from './report.js';
+import { RingBench, type RingSample } from './rings.js';
 import { bareLoop } from './rivals/bare-loop.js';
 import { type Rival, type Running, untilReachable } from './rivals/rival.js';
 import { type TrafficResult, tcpThrough } from './rivals/traffic.js';
 import { vde } from './rivals/vde.js';
-import { RingBench, type RingSample } from './rings.js';
 import { cpuOver, interleave, median, memoryOf } from './stats.js';
 
 const SECTIONS = ['rings', 'tcp', 'idle'] as const;
@@ -48,9 +48,20 @@ async function rings(): Promise<void> {
   for (const [i, [transfer, length, label, goal]] of cases.entries()) {
     const runs = samples[String(i)];
     const frame = median(runs.map((run) => run.backend));
-    const notes = ['bursts of 64', "pages in turn, a ring's worth on either side", 'load generator between the rounds'];
+    const notes = [
+      'bursts of 64',
+      "pages in turn, a ring's worth on either side",
+      'load generator between the rounds',
+    ];
     const figure = (name: string, value: number, unit: string, wanted?: string) =>
-      reporter.figure({ name: `${transfer}, ${label}${name}`, value, unit, repetitions: runs.length, notes, ...(wanted && { goal: wanted }) });
+      reporter.figure({
+        name: `${transfer}, ${label}${name}`,
+        value,
+        unit,
+        repetitions: runs.length,
+        notes,
+        ...(wanted && { goal: wanted }),
+      });
     figure('', frame, 'ns/frame', goal);
     figure(', rate', 1000 / frame, 'Mpps');
     figure(', throughput', (length * 8) / frame, 'Gb/s');
@@ -99,7 +110,13 @@ async function tcp(): Promise<void> {
     const ours = runs[contestants[0].name];
     if (!theirs || !ours) continue;
     const ratio = median(ours.map((run, i) => run.bitsPerSecond / theirs[i].bitsPerSecond));
-    reporter.figure({ name: `netferry, persistent ÷ ${rival.name}`, value: ratio, unit: '×', goal, repetitions: ours.length });
+    reporter.figure({
+      name: `netferry, persistent ÷ ${rival.name}`,
+      value: ratio,
+      unit: '×',
+      goal,
+      repetitions: ours.length,
+    });
   }
 }
 
@@ -145,8 +162,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 try {
   const wanted = values.only.split(',');
   const unknown = wanted.find((name) => !SECTIONS.some((section) => section === name));
-  if (unknown !== undefined) throw new SetupError(`no section ${unknown}`, `there are: ${SECTIONS.join(', ')}`);
-  if (!(repetitions >= 1) || !(seconds >= 1)) throw new SetupError('--repetitions and --seconds are numbers from 1 on');
+  if (unknown !== undefined)
+    throw new SetupError(`no section ${unknown}`, `there are: ${SECTIONS.join(', ')}`);
+  if (!(repetitions >= 1) || !(seconds >= 1))
+    throw new SetupError('--repetitions and --seconds are numbers from 1 on');
   if (wanted.includes('rings')) await rings();
   if (wanted.includes('tcp')) await tcp();
   if (wanted.includes('idle')) await idle();

@@ -25,7 +25,12 @@ export interface Ourselves extends Rival {
 }
 
 export function netferry(transfer: TransferName): Ourselves {
-  return { name: `netferry, ${transfer}`, notes: [`transfer ${transfer}`], missing: tapsMissing, start: () => start(transfer) };
+  return {
+    name: `netferry, ${transfer}`,
+    notes: [`transfer ${transfer}`],
+    missing: tapsMissing,
+    start: () => start(transfer),
+  };
 }
 
 async function start(transfer: TransferName): Promise<RunningNetferry> {
@@ -46,7 +51,8 @@ async function start(transfer: TransferName): Promise<RunningNetferry> {
   try {
     const client = new ControlClient({ directory, uid: process.getuid?.() ?? 0 });
     await until(async () => client.status());
-    for (const name of ['a', 'b']) await hub.exec([process.execPath, BIN, '--dir', directory, 'guest', 'run', '-d', name]);
+    for (const name of ['a', 'b'])
+      await hub.exec([process.execPath, BIN, '--dir', directory, 'guest', 'run', '-d', name]);
     const guests = await client.guests();
     const [a, b] = ['a', 'b'].map((name) => guests.find((guest) => guest.name === name)!);
     const bare = (guest: GuestInfo) => guest.addresses[0].split('/')[0];

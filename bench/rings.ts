@@ -4,7 +4,16 @@
  * The yardstick is a plain copy of the same bytes between the same pages.
  */
 import asc from 'assemblyscript/asc';
-import { BURST, F_COOKIE, F_FRAGS, F_LEN, F_NFRAGS, F_SETTLED, FRAME_SIZE, G_LEN } from '../assembly/layout.js';
+import {
+  BURST,
+  F_COOKIE,
+  F_FRAGS,
+  F_LEN,
+  F_NFRAGS,
+  F_SETTLED,
+  FRAME_SIZE,
+  G_LEN,
+} from '../assembly/layout.js';
 import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../src/netif/netfront_memory.js';
 import type { TransferName } from '../src/transfer/transfer.js';
 import { type Guest, Machine } from '../test/support/machine.js';
@@ -20,7 +29,14 @@ const ROUNDS = 1500;
 /** Guests use their pages in turn, a ring's worth (256) of them on either side. */
 const TURNS = 256 / BURST;
 
-type PlainCopy = (to: number, toStride: number, from: number, fromStride: number, length: number, n: number) => void;
+type PlainCopy = (
+  to: number,
+  toStride: number,
+  from: number,
+  fromStride: number,
+  length: number,
+  n: number,
+) => void;
 
 export class RingBench {
   readonly #machine: Machine;
@@ -74,7 +90,8 @@ export class RingBench {
       backend += t1 - t0;
       copy += t3 - t2;
     }
-    if (arena.u32[(this.#receiving + BURST * 4 + F_LEN) / 4] !== this.#length) throw new Error('no frame arrived');
+    if (arena.u32[(this.#receiving + BURST * 4 + F_LEN) / 4] !== this.#length)
+      throw new Error('no frame arrived');
     const scale = 1e6 / (ROUNDS * BURST);
     return { backend: backend * scale, copy: copy * scale };
   }
@@ -128,11 +145,19 @@ async function plainCopy(memory: WebAssembly.Memory): Promise<PlainCopy> {
     for (let i: u32 = 0; i < n; i++) memory.copy(to + i * toStride, from + i * fromStride, length);
   }`;
   const options = {
-    runtime: 'stub', importMemory: true, sharedMemory: true, maximumMemory: 65536, initialMemory: 1, noExportMemory: true,
-    enable: ['threads', 'simd', 'bulk-memory'], optimizeLevel: 3,
+    runtime: 'stub',
+    importMemory: true,
+    sharedMemory: true,
+    maximumMemory: 65536,
+    initialMemory: 1,
+    noExportMemory: true,
+    enable: ['threads', 'simd', 'bulk-memory'],
+    optimizeLevel: 3,
   };
   const { error, binary, stderr } = await asc.compileString(source, options);
   if (error || !binary) throw new Error(`the yardstick does not compile: ${stderr.toString()}`);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(binary)), { env: { memory } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(binary)), {
+    env: { memory },
+  });
   return instance.exports.run as PlainCopy;
 }

@@ -5,9 +5,10 @@
  * An address is a byte offset into the arena (u32). 0 is nobody's: the first 64 KiB stay unused, so a
  * forgotten address meets zeroes. What is unmapped is replaced by zero pages, never by a hole.
  */
+
+import { PAGE_SIZE } from '../../assembly/layout.js';
 import { SetupError } from '../sys/errors.js';
 import { baseOf, mapFixed, mapZero } from '../sys/memory.js';
-import { PAGE_SIZE } from '../../assembly/layout.js';
 import { PageAllocator } from './pages.js';
 
 const WASM_PAGE = 65536;
@@ -37,9 +38,13 @@ export class Arena {
     try {
       return new Arena(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }), true);
     } catch (cause) {
-      throw new SetupError(`no address space for an arena of ${size} bytes`, 'raise `ulimit -v` or free memory', {
-        cause,
-      });
+      throw new SetupError(
+        `no address space for an arena of ${size} bytes`,
+        'raise `ulimit -v` or free memory',
+        {
+          cause,
+        },
+      );
     }
   }
 
@@ -53,7 +58,10 @@ export class Arena {
     const count = pagesOf(bytes);
     const page = this.#allocator.take(count);
     if (page === undefined) {
-      throw new SetupError(`arena is full: no ${count} pages for ${what}`, 'fewer vifs, or smaller mapping caches');
+      throw new SetupError(
+        `arena is full: no ${count} pages for ${what}`,
+        'fewer vifs, or smaller mapping caches',
+      );
     }
     return page * PAGE_SIZE;
   }

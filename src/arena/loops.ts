@@ -70,7 +70,14 @@ export interface Loops {
     max: number,
   ): number;
   grantNext(): number;
-  grantFinish(domains: number, segments: number, from: number, to: number, moved: number, counters: number): void;
+  grantFinish(
+    domains: number,
+    segments: number,
+    from: number,
+    to: number,
+    moved: number,
+    counters: number,
+  ): void;
   stackPop(stack: number): number;
   stackPush(stack: number, item: number): void;
   tapPrepareReads(tap: number, list: number, n: number): number;

@@ -1,13 +1,14 @@
 /** Who has which MAC and IP address: nothing is given twice. */
 import { randomBytes } from 'node:crypto';
-import { type Cidr, formatAddress, parseCidr } from '../sys/inet.js';
 import { SetupError } from '../sys/errors.js';
+import { type Cidr, formatAddress, parseCidr } from '../sys/inet.js';
 
 const MAC_HINT = 'write six hex bytes with colons, the first even: 02:00:5e:10:00:01';
 
 /** Six bytes of a unicast MAC. Throws SetupError. */
 export function parseMac(text: string): Uint8Array {
-  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) throw new SetupError(`${JSON.stringify(text)} is not a MAC address`, MAC_HINT);
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text))
+    throw new SetupError(`${JSON.stringify(text)} is not a MAC address`, MAC_HINT);
   const bytes = Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
   if ((bytes[0] & 1) === 1) throw new SetupError(`${text} is a group address`, MAC_HINT);
   if (bytes.every((byte) => byte === 0)) throw new SetupError(`${text} is no host's address`, MAC_HINT);
@@ -45,14 +46,16 @@ export class AddressBook {
     let mac = wanted === undefined ? randomMac() : formatMac(parseMac(wanted));
     while (wanted === undefined && this.#macs.has(mac)) mac = randomMac();
     const holder = this.#macs.get(mac);
-    if (holder !== undefined) throw new SetupError(`MAC ${mac} is ${holder}'s`, 'leave --mac out, or choose another');
+    if (holder !== undefined)
+      throw new SetupError(`MAC ${mac} is ${holder}'s`, 'leave --mac out, or choose another');
     this.#macs.set(mac, owner);
     return mac;
   }
 
   /** Enters addresses for `owner`, or finds the next free one in each of the host's networks. Throws SetupError. */
   claimAddresses(owner: string, wanted: readonly string[] | undefined): string[] {
-    const chosen = wanted?.map((text) => this.#checked(text)) ?? this.#networks.map((network) => this.#free(network));
+    const chosen =
+      wanted?.map((text) => this.#checked(text)) ?? this.#networks.map((network) => this.#free(network));
     const twice = chosen.find((text, i) => chosen.indexOf(text) !== i);
     if (twice !== undefined) throw new SetupError(`${twice} is given twice`);
     for (const text of chosen) this.#addresses.set(bare(text), owner);
@@ -70,7 +73,8 @@ export class AddressBook {
     const cidr = parseCidr(text);
     const canonical = `${formatAddress(cidr.bytes)}/${cidr.prefix}`;
     const holder = this.#addresses.get(bare(canonical));
-    if (holder !== undefined) throw new SetupError(`${bare(canonical)} is ${holder}'s`, 'choose another address');
+    if (holder !== undefined)
+      throw new SetupError(`${bare(canonical)} is ${holder}'s`, 'choose another address');
     return canonical;
   }
 
@@ -87,7 +91,10 @@ export class AddressBook {
       const address = formatAddress(bytes);
       if (!this.#addresses.has(address)) return `${address}/${network.prefix}`;
     }
-    throw new SetupError(`no free address in ${formatAddress(network.bytes)}/${network.prefix}`, 'give --ip yourself');
+    throw new SetupError(
+      `no free address in ${formatAddress(network.bytes)}/${network.prefix}`,
+      'give --ip yourself',
+    );
   }
 }
 

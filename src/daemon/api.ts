@@ -21,7 +21,12 @@ export interface Status {
   readonly directory: string;
   readonly platform: 'embedded';
   /** The host's own port; null with --no-host. */
-  readonly host: { readonly name: string; readonly mac: string; readonly addresses: readonly string[]; readonly mtu: number } | null;
+  readonly host: {
+    readonly name: string;
+    readonly mac: string;
+    readonly addresses: readonly string[];
+    readonly mtu: number;
+  } | null;
   readonly guests: number;
   readonly vifs: number;
   readonly transfer: TransferName;

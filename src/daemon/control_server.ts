@@ -2,10 +2,15 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { SetupError } from '../sys/errors.js';
-import type { Refusal } from './api.js';
-import type { Daemon } from './daemon.js';
+import type { GuestInfo, Refusal, Status, Vif } from './api.js';
 
-type Controlled = Pick<Daemon, 'status' | 'vifs' | 'guests' | 'removeGuest'>;
+/** What can be asked of a daemon. */
+export interface Controlled {
+  status(): Status;
+  vifs(): Vif[];
+  guests(): GuestInfo[];
+  removeGuest(name: string): Promise<void>;
+}
 
 export class ControlServer {
   readonly #daemon: Controlled;
@@ -49,7 +54,8 @@ export class ControlServer {
       return;
     }
     const answer = request.method === 'GET' ? this.#read(pathname, guest) : undefined;
-    if (answer === undefined) return refuse(response, 404, new SetupError(`no ${request.method} ${pathname}`));
+    if (answer === undefined)
+      return refuse(response, 404, new SetupError(`no ${request.method} ${pathname}`));
     reply(response, 200, answer);
   }
 

@@ -12,11 +12,18 @@ import type { TransferName } from '../transfer/transfer.js';
 import { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import { AddressBook } from './addresses.js';
-import { CONTROL_SOCKET, type GuestInfo, HYPERVISOR_SOCKET, type Status, type Vif, XENSTORE_SOCKET } from './api.js';
-import { ControlServer } from './control_server.js';
+import {
+  CONTROL_SOCKET,
+  type GuestInfo,
+  HYPERVISOR_SOCKET,
+  type Status,
+  type Vif,
+  XENSTORE_SOCKET,
+} from './api.js';
+import { type Controlled, ControlServer } from './control_server.js';
 import { HostPort } from './host_port.js';
 import { type Log, openLog } from './log.js';
-import { DEFAULT_HOST, type DaemonOptions } from './options.js';
+import { type DaemonOptions, DEFAULT_HOST } from './options.js';
 import { startReaper } from './reaper.js';
 import { type GuestRecord, Toolstack } from './toolstack.js';
 import { PortIds, Vifs } from './vifs.js';
@@ -27,14 +34,10 @@ const ARENA_SIZE = 2 ** 31;
 const STEP_MOST = 8000;
 const SOCKETS = [CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET];
 
-export interface Daemon {
+export interface Daemon extends Controlled {
   /** Resolves when it has closed, for whatever reason. */
   readonly closed: Promise<void>;
   close(): Promise<void>;
-  status(): Status;
-  vifs(): Vif[];
-  guests(): GuestInfo[];
-  removeGuest(name: string): Promise<void>;
 }
 
 /** Starts a daemon whose directory is ours alone (src/daemon/directory.ts). Throws SetupError; nothing is left then. */
@@ -169,12 +172,31 @@ class RunningDaemon implements Daemon {
       const { phase: state, reason } = this.#phaseOf(guest);
       const counters = this.#vifs?.counters(domid, 0) ?? null;
       const { mac, addresses, mtu, transfer } = guest;
-      return { name: `${guest.name}/0`, kind: 'netif', guest: guest.name, domid, mac, addresses, mtu, state, reason, transfer, counters };
+      return {
+        name: `${guest.name}/0`,
+        kind: 'netif',
+        guest: guest.name,
+        domid,
+        mac,
+        addresses,
+        mtu,
+        state,
+        reason,
+        transfer,
+        counters,
+      };
     });
     const host = this.#host;
     if (host) {
       const { name, mac, addresses, mtu, counters } = host;
-      const fixed = { kind: 'tap', guest: null, domid: null, state: 'connected', reason: null, transfer: null } as const;
+      const fixed = {
+        kind: 'tap',
+        guest: null,
+        domid: null,
+        state: 'connected',
+        reason: null,
+        transfer: null,
+      } as const;
       vifs.unshift({ ...fixed, name, mac, addresses, mtu, counters });
     }
     return vifs;
@@ -183,7 +205,16 @@ class RunningDaemon implements Daemon {
   guests(): GuestInfo[] {
     return (this.#toolstack?.guests ?? []).map((guest) => {
       const { name, pid, mac, addresses, mtu, transfer } = guest;
-      return { name, domid: guest.domain.domid, pid, mac, addresses, mtu, state: this.#phaseOf(guest).phase, transfer };
+      return {
+        name,
+        domid: guest.domain.domid,
+        pid,
+        mac,
+        addresses,
+        mtu,
+        state: this.#phaseOf(guest).phase,
+        transfer,
+      };
     });
   }
 
@@ -216,8 +247,11 @@ async function refuseSecond(path: string): Promise<void> {
     socket.once('error', () => resolve(false));
   });
   socket.destroy();
-  if (answers) throw new SetupError(`a daemon runs already at ${path}`, 'stop it first, or choose another --dir');
+  if (answers)
+    throw new SetupError(`a daemon runs already at ${path}`, 'stop it first, or choose another --dir');
 }
 
-const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const VERSION = manifest.version;

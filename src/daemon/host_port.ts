@@ -5,8 +5,8 @@ import type { Arena } from '../arena/arena.js';
 import { type PortCounters, readCounters } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
 import type { Shard } from '../shard/shard.js';
-import { addressAdd, linkInfo, linkSet } from '../sys/netlink.js';
 import { SetupError } from '../sys/errors.js';
+import { addressAdd, linkInfo, linkSet } from '../sys/netlink.js';
 import { openTap } from '../sys/tun.js';
 import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import { parseMac } from './addresses.js';
@@ -42,9 +42,18 @@ export class HostPort {
   }
 
   /** Makes the tap, gives it its addresses, brings it up and attaches it. Throws SetupError; nothing is left then. */
-  static async open(arena: Arena, shard: Shard, ports: PortIds, options: HostOptions, mac: string): Promise<HostPort> {
+  static async open(
+    arena: Arena,
+    shard: Shard,
+    ports: PortIds,
+    options: HostOptions,
+    mac: string,
+  ): Promise<HostPort> {
     if (linkInfo(options.name)) {
-      throw new SetupError(`interface ${options.name} exists`, 'another daemon runs, or choose another --host-name');
+      throw new SetupError(
+        `interface ${options.name} exists`,
+        'another daemon runs, or choose another --host-name',
+      );
     }
     const undo: (() => void | Promise<void>)[] = [];
     const close = async () => {
@@ -67,7 +76,16 @@ export class HostPort {
       fillBuffers(arena, buffers, allocate(BUFFERS * 65536), BUFFERS);
       const id = ports.take();
       undo.push(() => ports.give(id));
-      const spec = { kind: 'tap', id, name: options.name, mac: parseMac(mac), fd: tap.fd, block, memory, buffers } as const;
+      const spec = {
+        kind: 'tap',
+        id,
+        name: options.name,
+        mac: parseMac(mac),
+        fd: tap.fd,
+        block,
+        memory,
+        buffers,
+      } as const;
       const { io = 'plain' } = await shard.attach({ ...spec, header: HEADER_READ });
       undo.push(() => shard.detach(id));
       return new HostPort(arena, options, { mac, io, block, close });

@@ -11,7 +11,8 @@ export interface Reaper {
 
 export function startReaper(paths: readonly string[]): Reaper {
   // `read` returns when the daemon says so (a line: do nothing) or is dead (end of file: remove).
-  const script = 'trap "" HUP INT TERM; if ! read -r _; then rm -f -- "$@"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; fi';
+  const script =
+    'trap "" HUP INT TERM; if ! read -r _; then rm -f -- "$@"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; fi';
   const child = spawn('/bin/sh', ['-c', script, 'netferry-reaper', ...paths], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,

@@ -3,16 +3,16 @@
  * writes their nodes into xenstore as libxl does, and takes everything away when the process is gone. A domain
  * lives as long as its connection: the kernel closes that for every kind of death, at once.
  */
-import { createServer, Socket, type Server } from 'node:net';
-import { guestRequest, type GuestGrant, type GuestRequest } from '../guest/options.js';
+import { createServer, type Server, Socket } from 'node:net';
+import { type GuestGrant, type GuestRequest, guestRequest } from '../guest/options.js';
 import { SetupError } from '../sys/errors.js';
 import { descriptorOf } from '../sys/handle.js';
-import { peerOf, sendWithFds, unixPair } from '../sys/unix.js';
 import { close } from '../sys/libc.js';
+import { peerOf, sendWithFds, unixPair } from '../sys/unix.js';
 import type { TransferName } from '../transfer/transfer.js';
 import type { Domain } from '../xen/embedded/domain.js';
-import type { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import type { Hypervisor } from '../xen/embedded/hypervisor.js';
+import type { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import type { XenStore } from '../xen/xenstore.js';
 import type { AddressBook } from './addresses.js';
 import type { Log } from './log.js';
@@ -75,12 +75,20 @@ export class Toolstack {
   }
 
   /** Makes a domain for process `pid`. Throws SetupError; nothing is left then. */
-  async create(request: GuestRequest, pid: number, ended: Promise<void>): Promise<{ grant: GuestGrant; domain: Domain }> {
+  async create(
+    request: GuestRequest,
+    pid: number,
+    ended: Promise<void>,
+  ): Promise<{ grant: GuestGrant; domain: Domain }> {
     const { addresses, hypervisor } = this.#parts;
     if (this.#closing) throw new SetupError('the daemon is shutting down');
     const owner = request.name;
     const taken = this.#guests.get(owner);
-    if (taken) throw new SetupError(`guest ${owner} exists (pid ${taken.pid})`, `remove it: netferry guest rm ${owner}`);
+    if (taken)
+      throw new SetupError(
+        `guest ${owner} exists (pid ${taken.pid})`,
+        `remove it: netferry guest rm ${owner}`,
+      );
     let mac: string;
     let ips: string[];
     let domain: Domain;
@@ -115,7 +123,15 @@ export class Toolstack {
     this.#parts.log.info(`guest ${owner}: domain ${domain.domid}, pid ${pid}, ${mac}, ${ips.join(' ')}`);
     const { ramPages, grantPages } = domain.shape;
     const gateway = request.addresses === undefined ? addresses.gateways : [];
-    const grant = { domid: domain.domid, mac, addresses: ips, mtu: record.mtu, gateway, ramPages, grantPages };
+    const grant = {
+      domid: domain.domid,
+      mac,
+      addresses: ips,
+      mtu: record.mtu,
+      gateway,
+      ramPages,
+      grantPages,
+    };
     return { grant, domain };
   }
 
@@ -131,7 +147,10 @@ export class Toolstack {
     const guest = this.#guests.get(name);
     if (!guest) {
       const known = [...this.#guests.keys()];
-      throw new SetupError(`no guest ${name}`, known.length > 0 ? `there are: ${known.join(', ')}` : 'there are none');
+      throw new SetupError(
+        `no guest ${name}`,
+        known.length > 0 ? `there are: ${known.join(', ')}` : 'there are none',
+      );
     }
     kill(guest.pid, 'SIGTERM');
     const insist = setTimeout(() => kill(guest.pid, 'SIGKILL'), GRACE);
@@ -177,21 +196,57 @@ export class Toolstack {
     await store.transaction(async (tx) => {
       await store.write(`${home}/name`, guest.name, tx);
       await store.write(`${home}/domid`, String(domid), tx);
-      await store.setPermissions(home, [{ domid: 0, access: 'n' }, { domid, access: 'r' }], tx);
+      await store.setPermissions(
+        home,
+        [
+          { domid: 0, access: 'n' },
+          { domid, access: 'r' },
+        ],
+        tx,
+      );
       const frontendNodes = {
-        backend, 'backend-id': '0', state: '1', handle: '0', mac: guest.mac, mtu: String(guest.mtu), trusted: '1',
+        backend,
+        'backend-id': '0',
+        state: '1',
+        handle: '0',
+        mac: guest.mac,
+        mtu: String(guest.mtu),
+        trusted: '1',
       };
-      for (const [key, value] of Object.entries(frontendNodes)) await store.write(`${frontend}/${key}`, value, tx);
+      for (const [key, value] of Object.entries(frontendNodes))
+        await store.write(`${frontend}/${key}`, value, tx);
       for (const key of ['', ...Object.keys(frontendNodes).map((k) => `/${k}`)]) {
-        await store.setPermissions(`${frontend}${key}`, [{ domid, access: 'n' }, { domid: 0, access: 'r' }], tx);
+        await store.setPermissions(
+          `${frontend}${key}`,
+          [
+            { domid, access: 'n' },
+            { domid: 0, access: 'r' },
+          ],
+          tx,
+        );
       }
       const backendNodes = {
-        frontend, 'frontend-id': String(domid), online: '1', handle: '0', mac: guest.mac, mtu: String(guest.mtu),
-        type: 'vif', 'hotplug-status': '', state: '1',
+        frontend,
+        'frontend-id': String(domid),
+        online: '1',
+        handle: '0',
+        mac: guest.mac,
+        mtu: String(guest.mtu),
+        type: 'vif',
+        'hotplug-status': '',
+        state: '1',
       };
-      for (const [key, value] of Object.entries(backendNodes)) await store.write(`${backend}/${key}`, value, tx);
+      for (const [key, value] of Object.entries(backendNodes))
+        await store.write(`${backend}/${key}`, value, tx);
       for (const key of ['', ...Object.keys(backendNodes).map((k) => `/${k}`)]) {
-        await store.setPermissions(`${backend}${key}`, [{ domid: 0, access: 'n' }, { domid, access: 'r' }], tx);
+        await store.setPermissions(
+          `${backend}${key}`,
+          [
+            { domid: 0, access: 'n' },
+            { domid, access: 'r' },
+          ],
+          tx,
+        );
       }
     });
   }
@@ -235,7 +290,11 @@ class Session {
       reply = this.#domain ? this.#eventChannel(this.#domain, line) : await this.#create(line);
     } catch (error) {
       const hint = error instanceof SetupError ? error.hint : '';
-      reply = { body: { error: error instanceof Error ? error.message : String(error), hint }, fds: [], close: [] };
+      reply = {
+        body: { error: error instanceof Error ? error.message : String(error), hint },
+        fds: [],
+        close: [],
+      };
     }
     try {
       sendWithFds(descriptorOf(this.#socket), Buffer.from(`${JSON.stringify(reply.body)}\n`), reply.fds);
@@ -246,7 +305,10 @@ class Session {
 
   async #create(line: string) {
     const parsed = guestRequest.safeParse(json(line));
-    if (!parsed.success) throw new SetupError(`guest: ${parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ')}`);
+    if (!parsed.success)
+      throw new SetupError(
+        `guest: ${parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ')}`,
+      );
     const { pid } = peerOf(descriptorOf(this.#socket));
     const { grant, domain } = await this.#toolstack.create(parsed.data, pid, this.#ended);
     this.#domain = domain;

@@ -75,7 +75,11 @@ export class Vifs implements VifConnector {
     return connected ? readCounters(this.#arena, connected.block) : null;
   }
 
-  async #attach(vif: VifIdentity, keys: FrontendKeys, undo: (() => void | Promise<void>)[]): Promise<Omit<Connected, 'release'>> {
+  async #attach(
+    vif: VifIdentity,
+    keys: FrontendKeys,
+    undo: (() => void | Promise<void>)[],
+  ): Promise<Omit<Connected, 'release'>> {
     const { domid } = vif;
     const domain = this.#hypervisor.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
@@ -129,7 +133,11 @@ export class Vifs implements VifConnector {
   #takeCachePages(undo: (() => void)[]): number {
     const left = CACHE_PAGES_ALL - this.#cachePages;
     const pages = Math.max(CACHE_PAGES_LEAST, Math.min(CACHE_PAGES, Math.floor(left / 8)));
-    if (pages > left) throw new SetupError('the mapping caches of all vifs are as large as they may be', 'fewer vifs, or --transfer grant-copy');
+    if (pages > left)
+      throw new SetupError(
+        'the mapping caches of all vifs are as large as they may be',
+        'fewer vifs, or --transfer grant-copy',
+      );
     this.#cachePages += pages;
     undo.push(() => {
       this.#cachePages -= pages;
@@ -173,4 +181,3 @@ export class PortIds {
 function keyOf(vif: VifIdentity): string {
   return `${vif.domid}/${vif.handle}`;
 }
-

@@ -38,7 +38,14 @@ export const FENCE_NAMES: Readonly<Record<number, string>> = {
 /** A port's counters at one moment. */
 export interface PortCounters {
   readonly in: { frames: number; bytes: number; gso: number };
-  readonly out: { frames: number; bytes: number; gso: number; waits: number; segmented: number; checksums: number };
+  readonly out: {
+    frames: number;
+    bytes: number;
+    gso: number;
+    waits: number;
+    segmented: number;
+    checksums: number;
+  };
   readonly copies: { count: number; bytes: number };
   readonly cache: { hits: number; misses: number; evictions: number };
   readonly notifications: number;

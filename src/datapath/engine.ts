@@ -2,12 +2,13 @@
  * The burst engine: pull from every port, classify, push, release, and at the end of the round show peers what
  * is new. Runs to completion on one thread; frames that must wait stay with their source port.
  */
-import { F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
+
 import { DROP_PORT_GONE } from '../../assembly/counters.js';
+import { F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
+import type { Loops } from '../arena/loops.js';
 import { Forwarding } from './forwarding.js';
 import type { Port } from './port.js';
-import type { Loops } from '../arena/loops.js';
 
 export interface AttachOptions {
   /** 6 bytes: the port's MAC. */

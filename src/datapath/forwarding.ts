@@ -1,7 +1,22 @@
 /** The forwarding table: MAC → port, and who is attached. The look-ups are in assembly/forward.ts. */
 import {
-  FWD_ACTIVE, FWD_MACS, FWD_PORTS, FWD_SIZE, FWD_TARGETS, FWD_UPLINK, MAC_TABLE_SIZE, PORT_ANY_SOURCE, PORT_ATTACHED,
-  PORT_COUNTERS, PORT_FLAGS, PORT_LIST, PORT_LIST_SIZE, PORT_MAC, PORT_SIZE, PORT_WIRE, PORT_WIRED,
+  FWD_ACTIVE,
+  FWD_MACS,
+  FWD_PORTS,
+  FWD_SIZE,
+  FWD_TARGETS,
+  FWD_UPLINK,
+  MAC_TABLE_SIZE,
+  PORT_ANY_SOURCE,
+  PORT_ATTACHED,
+  PORT_COUNTERS,
+  PORT_FLAGS,
+  PORT_LIST,
+  PORT_LIST_SIZE,
+  PORT_MAC,
+  PORT_SIZE,
+  PORT_WIRE,
+  PORT_WIRED,
 } from '../../assembly/forward_layout.js';
 import { PORTS_MAX } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
@@ -75,7 +90,9 @@ export class Forwarding {
     this.#arena.view.setBigUint64(record + PORT_MAC, 0n, true);
     this.#set(record + PORT_FLAGS, 0);
     const count = this.#active / 4;
-    const ids = [...this.#arena.u32.subarray(count + 1, count + 1 + this.#arena.u32[count])].filter((p) => p !== id);
+    const ids = [...this.#arena.u32.subarray(count + 1, count + 1 + this.#arena.u32[count])].filter(
+      (p) => p !== id,
+    );
     this.#arena.u32.set(ids, count + 1);
     this.#arena.u32[count] = ids.length;
     if (this.#arena.u32[(this.address + FWD_UPLINK) / 4] === id) this.uplink(0);

@@ -2,9 +2,30 @@
  * One end of an in-memory pair: the engine has the port, the caller has `send` and `receive`. Frames travel with
  * their offload state. For tests, the lab and embedding; it needs no privilege. Bounded: a full queue refuses.
  */
-import { C_IN_BYTES, C_IN_FRAMES, C_IN_GSO, C_OUT_BYTES, C_OUT_FRAMES, C_OUT_GSO, C_OUT_WAITS, DROP_RX_FULL } from '../../assembly/counters.js';
 import {
-  BURST, F_COOKIE2, F_HEADER, F_LEN, F_SETTLED, F_SINCE, F_VERDICT, F_VNET, HEADER_MAX, V_GSO_TYPE, VERDICT_DROP, VERDICT_GROUP, VNET_SIZE,
+  C_IN_BYTES,
+  C_IN_FRAMES,
+  C_IN_GSO,
+  C_OUT_BYTES,
+  C_OUT_FRAMES,
+  C_OUT_GSO,
+  C_OUT_WAITS,
+  DROP_RX_FULL,
+} from '../../assembly/counters.js';
+import {
+  BURST,
+  F_COOKIE2,
+  F_HEADER,
+  F_LEN,
+  F_SETTLED,
+  F_SINCE,
+  F_VERDICT,
+  F_VNET,
+  HEADER_MAX,
+  V_GSO_TYPE,
+  VERDICT_DROP,
+  VERDICT_GROUP,
+  VNET_SIZE,
 } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';

@@ -2,8 +2,9 @@
  * A process becomes a domain: it asks the daemon's hypervisor socket and gets its memory, grant table and xenstore
  * connection as descriptors. Blocking calls: nothing else happens in the process yet.
  */
-import { close } from '../sys/libc.js';
+
 import { SetupError, SysError } from '../sys/errors.js';
+import { close } from '../sys/libc.js';
 import { connectUnix, receiveWithFds, sendWithFds } from '../sys/unix.js';
 import { type GuestGrant, type GuestRequest, guestGrant } from './options.js';
 
@@ -34,7 +35,8 @@ export function becomeDomain(socketPath: string, request: GuestRequest): DomainH
       const answer = ask(socket, { op: 'event-channel' });
       const port = (answer.body as { port?: unknown }).port;
       const [waitFd, notifyFd] = answer.fds;
-      if (typeof port !== 'number' || answer.fds.length !== 2) throw new SetupError('the daemon gave no event channel');
+      if (typeof port !== 'number' || answer.fds.length !== 2)
+        throw new SetupError('the daemon gave no event channel');
       return { port, waitFd, notifyFd };
     };
     return { grant: guestGrant.parse(body), ramFd, grantFd, xenstoreFd, allocateEventChannel };

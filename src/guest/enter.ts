@@ -9,7 +9,11 @@ export function enterCommand(pid: number, command: readonly string[]): string[] 
       return readlinkSync(`/proc/${pid}/ns/${name}`) !== readlinkSync(`/proc/self/ns/${name}`);
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code ?? 'error';
-      throw new SetupError(`process ${pid}: ${code}`, code === 'EACCES' ? 'it belongs to another user' : 'it is gone', { cause });
+      throw new SetupError(
+        `process ${pid}: ${code}`,
+        code === 'EACCES' ? 'it belongs to another user' : 'it is gone',
+        { cause },
+      );
     }
   };
   const flags: string[] = [];

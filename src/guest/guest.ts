@@ -6,7 +6,14 @@ import { instantiateLoops } from '../arena/loops.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
 import { Frontend } from '../netif/frontend.js';
 import {
-  GREF_BASE, grantAll, PAGE_RX_FIRST, PAGE_RX_RING, PAGE_TX_FIRST, PAGE_TX_RING, RAM_PAGES_NEEDED, TX_BUFFERS,
+  GREF_BASE,
+  grantAll,
+  PAGE_RX_FIRST,
+  PAGE_RX_RING,
+  PAGE_TX_FIRST,
+  PAGE_TX_RING,
+  RAM_PAGES_NEEDED,
+  TX_BUFFERS,
 } from '../netif/netfront_memory.js';
 import { NETFRONT_MEMORY } from '../netif/netfront_port.js';
 import { Shard } from '../shard/shard.js';
@@ -32,7 +39,8 @@ export interface RunningGuest {
 /** Connects a domain's network. Throws SetupError. */
 export async function startGuest(handles: DomainHandles): Promise<RunningGuest> {
   const { grant } = handles;
-  if (grant.ramPages < RAM_PAGES_NEEDED) throw new SetupError(`the domain has ${grant.ramPages} pages, ${RAM_PAGES_NEEDED} are needed`);
+  if (grant.ramPages < RAM_PAGES_NEEDED)
+    throw new SetupError(`the domain has ${grant.ramPages} pages, ${RAM_PAGES_NEEDED} are needed`);
   const store = connectXenstore(new Socket({ fd: handles.xenstoreFd }));
   const frontend = new Frontend(store);
   const backend = await frontend.discover();

@@ -1,7 +1,7 @@
 /** The guest's eth0: a tap in its own network namespace, configured as the daemon said. */
 import { writeFileSync } from 'node:fs';
-import { addressAdd, linkSet, routeAdd } from '../sys/netlink.js';
 import { SetupError } from '../sys/errors.js';
+import { addressAdd, linkSet, routeAdd } from '../sys/netlink.js';
 import { openTap, type Tap } from '../sys/tun.js';
 import type { GuestGrant } from './options.js';
 

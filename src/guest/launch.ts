@@ -44,14 +44,27 @@ export async function launchGuest(options: LaunchOptions): Promise<LaunchedGuest
     ...(mtu !== undefined && { mtu }),
     ...(transfer !== undefined && { transfer }),
   };
-  const main: GuestMainOptions = { socket: options.socket, request, ...(options.command && { command: options.command }) };
+  const main: GuestMainOptions = {
+    socket: options.socket,
+    request,
+    ...(options.command && { command: options.command }),
+  };
   // As pid 1 of its own pid namespace the guest takes everything inside with it when it dies, however it dies.
   const unshare = ['unshare', '--net', '--pid', '--fork', '--kill-child=KILL'];
   if (process.getuid?.() !== 0) unshare.push('--user', '--map-root-user');
-  const argv = [...unshare, '--', process.execPath, fileURLToPath(new URL('./main.js', import.meta.url)), JSON.stringify(main)];
+  const argv = [
+    ...unshare,
+    '--',
+    process.execPath,
+    fileURLToPath(new URL('./main.js', import.meta.url)),
+    JSON.stringify(main),
+  ];
   if (!options.detach) argv.unshift('setpriv', '--pdeathsig', 'KILL', '--');
   const stdio = options.detach ? 'ignore' : 'inherit';
-  const child = spawn(argv[0], argv.slice(1), { stdio: [stdio, stdio, stdio, 'pipe'], detached: options.detach });
+  const child = spawn(argv[0], argv.slice(1), {
+    stdio: [stdio, stdio, stdio, 'pipe'],
+    detached: options.detach,
+  });
   const exited = new Promise<number>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? (signal ? 137 : 1)));
   });
@@ -73,7 +86,12 @@ function stop(unshare: number | undefined): void {
 async function outcomeOf(child: ChildProcess, exited: Promise<number>): Promise<number> {
   const missing = new Promise<never>((_, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new SetupError(`unshare: ${error.code ?? error.message}`, 'install util-linux (unshare, nsenter, setpriv)'));
+      reject(
+        new SetupError(
+          `unshare: ${error.code ?? error.message}`,
+          'install util-linux (unshare, nsenter, setpriv)',
+        ),
+      );
     });
   });
   const pipe = child.stdio[3] as Readable;
@@ -86,10 +104,14 @@ async function outcomeOf(child: ChildProcess, exited: Promise<number>): Promise<
     }
   })();
   await Promise.race([told, missing]);
-  const outcome = text === '' ? undefined : (JSON.parse(text) as { ok: boolean; domid: number; error: string; hint: string });
+  const outcome =
+    text === ''
+      ? undefined
+      : (JSON.parse(text) as { ok: boolean; domid: number; error: string; hint: string });
   if (outcome?.ok) return outcome.domid;
   if (outcome) throw new SetupError(outcome.error, outcome.hint);
   const code = await Promise.race([exited, missing]);
-  const hint = 'not root: user namespaces must be allowed (netferry doctor says); root: CAP_SYS_ADMIN is needed';
+  const hint =
+    'not root: user namespaces must be allowed (netferry doctor says); root: CAP_SYS_ADMIN is needed';
   throw new SetupError(`the guest's process ended before it was connected (exit code ${code})`, hint);
 }

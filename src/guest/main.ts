@@ -62,7 +62,8 @@ main(JSON.parse(process.argv[2]) as GuestMainOptions).then(
   (code) => process.exit(code),
   (error: unknown) => {
     const known = error instanceof SetupError;
-    const message = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
+    const message =
+      error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
     tell({ ok: false, error: message, hint: known ? error.hint : '' });
     process.exit(1);
   },

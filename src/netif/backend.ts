@@ -3,11 +3,15 @@
  * the nodes will do; nothing here knows who made them. What a guest writes can only close its own vif.
  */
 import {
-  XenbusStateClosed, XenbusStateClosing, XenbusStateConnected, XenbusStateInitialised, XenbusStateInitialising,
+  XenbusStateClosed,
+  XenbusStateClosing,
+  XenbusStateConnected,
+  XenbusStateInitialised,
+  XenbusStateInitialising,
   XenbusStateInitWait,
 } from '../abi/xenbus.js';
 import type { XenStore } from '../xen/xenstore.js';
-import { readFrontendKeys, type FrontendKeys } from './frontend_keys.js';
+import { type FrontendKeys, readFrontendKeys } from './frontend_keys.js';
 
 /** What a vif needs of the datapath: rings mapped, channels bound, a port attached; and all of that undone. */
 export interface VifConnector {
@@ -99,9 +103,17 @@ export class NetbackDriver {
     let vif = this.#vifs.get(key);
     if (!vif) {
       const directory = `${this.#directory}/${key}`;
-      vif = new BackendVif(this.#store, this.#connector, this.#log, directory, Number(match[1]), Number(match[2]), () => {
-        this.#vifs.delete(key);
-      });
+      vif = new BackendVif(
+        this.#store,
+        this.#connector,
+        this.#log,
+        directory,
+        Number(match[1]),
+        Number(match[2]),
+        () => {
+          this.#vifs.delete(key);
+        },
+      );
       this.#vifs.set(key, vif);
     }
     vif.look();
@@ -129,7 +141,13 @@ class BackendVif {
   #ended = false;
 
   constructor(
-    store: XenStore, connector: VifConnector, log: BackendLog, directory: string, domid: number, handle: number, gone: () => void,
+    store: XenStore,
+    connector: VifConnector,
+    log: BackendLog,
+    directory: string,
+    domid: number,
+    handle: number,
+    gone: () => void,
   ) {
     this.#store = store;
     this.#connector = connector;
@@ -176,7 +194,9 @@ class BackendVif {
   }
 
   #enqueue(step: () => Promise<void>): Promise<void> {
-    this.#queue = this.#queue.then(step).catch((error: unknown) => this.#fail(messageOf(error)).catch(() => {}));
+    this.#queue = this.#queue
+      .then(step)
+      .catch((error: unknown) => this.#fail(messageOf(error)).catch(() => {}));
     return this.#queue;
   }
 
@@ -219,11 +239,13 @@ class BackendVif {
     const frontend = await this.#store.tryRead(`${this.#directory}/frontend`);
     const mac = await this.#store.tryRead(`${this.#directory}/mac`);
     if (frontend === undefined || mac === undefined) return false;
-    if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac)) throw new Error(`mac = "${mac.slice(0, 40)}": six hex bytes with colons`);
+    if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac))
+      throw new Error(`mac = "${mac.slice(0, 40)}": six hex bytes with colons`);
     this.#frontend = frontend;
     this.#identity = { domid: this.#domid, handle: this.#handle, mac };
     await this.#store.transaction(async (tx) => {
-      for (const [key, value] of Object.entries(FEATURES)) await this.#store.write(`${this.#directory}/${key}`, value, tx);
+      for (const [key, value] of Object.entries(FEATURES))
+        await this.#store.write(`${this.#directory}/${key}`, value, tx);
       await this.#store.write(`${this.#directory}/hotplug-status`, 'connected', tx);
     });
     await this.#setState(XenbusStateInitWait);

@@ -2,10 +2,15 @@
  * The front end's half of the XenbusState handshake, as a guest's kernel does it: wait for the back end's offer,
  * write rings, channels and features in one transaction, go to Connected, and wait for the back end to follow.
  */
-import {
-  XenbusStateClosed, XenbusStateClosing, XenbusStateConnected, XenbusStateInitialising, XenbusStateInitWait,
-} from '../abi/xenbus.js';
+
 import { BE_CSUM4, BE_CSUM6, BE_GSO4, BE_GSO6, BE_SG } from '../../assembly/netif_layout.js';
+import {
+  XenbusStateClosed,
+  XenbusStateClosing,
+  XenbusStateConnected,
+  XenbusStateInitialising,
+  XenbusStateInitWait,
+} from '../abi/xenbus.js';
 import { SetupError } from '../sys/errors.js';
 import type { XenStore } from '../xen/xenstore.js';
 
@@ -62,7 +67,9 @@ export class Frontend {
     const keys: Record<string, string> = {
       'tx-ring-ref': String(offer.txRef),
       'rx-ring-ref': String(offer.rxRef),
-      ...(rx === undefined ? { 'event-channel': String(tx) } : { 'event-channel-tx': String(tx), 'event-channel-rx': String(rx) }),
+      ...(rx === undefined
+        ? { 'event-channel': String(tx) }
+        : { 'event-channel-tx': String(tx), 'event-channel-rx': String(rx) }),
       'request-rx-copy': '1',
       'feature-rx-notify': '1',
       'feature-sg': '1',
@@ -108,10 +115,14 @@ export class Frontend {
       const state = await this.#state();
       if (good(state)) return;
       if (what === 'connect' && (state === XenbusStateClosing || state === XenbusStateClosed)) {
-        throw new SetupError(`the back end refused the connection (state ${state})`, 'its log and error node say why');
+        throw new SetupError(
+          `the back end refused the connection (state ${state})`,
+          'its log and error node say why',
+        );
       }
       const left = deadline - Date.now();
-      if (left <= 0) throw new SetupError(`the back end did not ${what} within ${PATIENCE / 1000} s (state ${state})`);
+      if (left <= 0)
+        throw new SetupError(`the back end did not ${what} within ${PATIENCE / 1000} s (state ${state})`);
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([change, new Promise((resolve) => (timer = setTimeout(resolve, left)))]);
       clearTimeout(timer);

@@ -34,7 +34,10 @@ export async function readFrontendKeys(store: XenStore, frontend: string): Promi
     throw new BadKey('request-rx-copy', await read('request-rx-copy'), 'must be 1, pages are not flipped');
   }
   // With one queue its keys stand in the directory itself; a multi-queue front end may use queue-0.
-  const queue = (await read('tx-ring-ref')) === undefined && (await read('queue-0/tx-ring-ref')) !== undefined ? 'queue-0/' : '';
+  const queue =
+    (await read('tx-ring-ref')) === undefined && (await read('queue-0/tx-ring-ref')) !== undefined
+      ? 'queue-0/'
+      : '';
   const shared = await read(`${queue}event-channel`);
   const eventPorts =
     shared !== undefined

@@ -5,16 +5,39 @@
 import { C_EVENTS, DROP_RX_FULL } from '../../assembly/counters.js';
 import { BURST, F_VERDICT, SEG_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
 import {
-  FE_CSUM4, NB_CACHE, NB_COUNTERS, NB_DOMID, NB_FEATURES, NB_FENCED, NB_META, NB_META_SIZE, NB_PATIENCE, NB_PORT, NB_RX_CONS, NB_RX_PUBLISHED,
-  NB_RX_RING, NB_RX_RSP, NB_SEGS, NB_SEGS_MAX, NB_SIZE, NB_TX_CONS, NB_TX_PUBLISHED, NB_TX_RING, NB_TX_RSP, PATIENCE_MOST, PUSH_CSUM, PUSH_DONE,
-  PUSH_FLUSH, PUSH_FULL,
+  FE_CSUM4,
+  NB_CACHE,
+  NB_COUNTERS,
+  NB_DOMID,
+  NB_FEATURES,
+  NB_FENCED,
+  NB_META,
+  NB_META_SIZE,
+  NB_PATIENCE,
+  NB_PORT,
+  NB_RX_CONS,
+  NB_RX_PUBLISHED,
+  NB_RX_RING,
+  NB_RX_RSP,
+  NB_SEGS,
+  NB_SEGS_MAX,
+  NB_SIZE,
+  NB_TX_CONS,
+  NB_TX_PUBLISHED,
+  NB_TX_RING,
+  NB_TX_RSP,
+  PATIENCE_MOST,
+  PUSH_CSUM,
+  PUSH_DONE,
+  PUSH_FLUSH,
+  PUSH_FULL,
 } from '../../assembly/netif_layout.js';
 import { RING_RSP_PROD } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
-import { SOFTWARE_SIZE, type SegmentSink, SoftwareOffload } from '../datapath/software.js';
+import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
 import type { Transfer } from '../transfer/transfer.js';
 
 /** Bytes of arena for a queue's private state. */
@@ -238,4 +261,3 @@ export class NetbackPort implements Port, SegmentSink {
     this.#u32[(this.counters + reason * 8) / 4] += frames;
   }
 }
-

@@ -6,16 +6,38 @@
 import { C_EVENTS, DROP_NO_BUFFER } from '../../assembly/counters.js';
 import { BURST, F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
 import {
-  BE_CSUM4, NF_COUNTERS, NF_FEATURES, NF_FENCED, NF_FREE_IDS, NF_GREF, NF_PAGES, NF_POOL, NF_PORT, NF_RAM, NF_RAM_PAGES,
-  NF_RX_RING, NF_RX_TABLE, NF_RX_TABLE_SIZE, NF_RX_TARGET, NF_SIZE, NF_TX_RING, NF_TX_TABLE, NF_TX_TABLE_SIZE, PUSH_CSUM, PUSH_DONE,
-  PUSH_FULL, STACK_CAPACITY, STACK_COUNT, STACK_ITEMS,
+  BE_CSUM4,
+  NF_COUNTERS,
+  NF_FEATURES,
+  NF_FENCED,
+  NF_FREE_IDS,
+  NF_GREF,
+  NF_PAGES,
+  NF_POOL,
+  NF_PORT,
+  NF_RAM,
+  NF_RAM_PAGES,
+  NF_RX_RING,
+  NF_RX_TABLE,
+  NF_RX_TABLE_SIZE,
+  NF_RX_TARGET,
+  NF_SIZE,
+  NF_TX_RING,
+  NF_TX_TABLE,
+  NF_TX_TABLE_SIZE,
+  PUSH_CSUM,
+  PUSH_DONE,
+  PUSH_FULL,
+  STACK_CAPACITY,
+  STACK_COUNT,
+  STACK_ITEMS,
 } from '../../assembly/netif_layout.js';
 import { NETIF_RING_SIZE } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
-import { SOFTWARE_SIZE, type SegmentSink, SoftwareOffload } from '../datapath/software.js';
+import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
 import type { Notify } from './netback_port.js';
 import { RX_PAGES } from './netfront_memory.js';
 

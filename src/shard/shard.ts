@@ -7,7 +7,13 @@ import { SetupError } from '../sys/errors.js';
 import { createEventFd, drain, signal } from '../sys/eventfd.js';
 import { close } from '../sys/libc.js';
 import { IOVECS_SIZE } from '../xen/embedded/grants.js';
-import { HEARTBEAT_SIZE, type PortSpec, type ShardMessage, type ShardRequest, type ShardStart } from './spec.js';
+import {
+  HEARTBEAT_SIZE,
+  type PortSpec,
+  type ShardMessage,
+  type ShardRequest,
+  type ShardStart,
+} from './spec.js';
 
 /** ms between looks at the heartbeat. */
 const WATCH = 250;

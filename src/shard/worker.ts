@@ -19,7 +19,15 @@ import { TapPort } from '../tap/tap_port.js';
 import { GrantCopy } from '../transfer/grant_copy.js';
 import { Persistent } from '../transfer/persistent.js';
 import { EmbeddedGrantTable } from '../xen/embedded/grants.js';
-import type { ChannelSpec, NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
+import type {
+  ChannelSpec,
+  NetbackSpec,
+  NetfrontSpec,
+  PortSpec,
+  ShardMessage,
+  ShardRequest,
+  ShardStart,
+} from './spec.js';
 
 const CONTROL = 0xffffffff;
 /** ms between looks at frames that wait for a receiver. */
@@ -90,7 +98,10 @@ class DatapathThread {
       try {
         this.#say({ sequence: request.sequence, ...this.#obey(request) });
       } catch (error) {
-        this.#say({ sequence: request.sequence, error: error instanceof Error ? error.message : String(error) });
+        this.#say({
+          sequence: request.sequence,
+          error: error instanceof Error ? error.message : String(error),
+        });
       }
     }
   }

@@ -36,7 +36,7 @@ export class Epoll {
   /** Waits up to `timeout` ms (-1: for ever); returns how many tokens are ready. */
   wait(timeout: number): number {
     const n = epollWait(this.#fd, this.#pointer, MAX_EVENTS, timeout);
-    return n < 0 ? 0 : n; // EINTR: the caller's loop comes round again
+    return Math.max(n, 0); // EINTR: the caller's loop comes round again
   }
 
   /** The i-th ready token of the last wait. */

@@ -1,11 +1,20 @@
 /** Mappings and sealed memory files: mmap(2), memfd_create(2), fcntl(2) F_ADD_SEALS. */
+import { F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK } from '../abi/fcntl.js';
 import {
-  F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK,
-} from '../abi/fcntl.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_SHARED, MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_READ, PROT_WRITE } from '../abi/mman.js';
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_SHARED,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from '../abi/mman.js';
 import { addressOf, check, close, libc } from './libc.js';
 
-const mmap = libc.func('intptr_t mmap(intptr_t address, size_t length, int prot, int flags, int fd, int64_t offset)');
+const mmap = libc.func(
+  'intptr_t mmap(intptr_t address, size_t length, int prot, int flags, int fd, int64_t offset)',
+);
 const munmap = libc.func('int munmap(intptr_t address, size_t length)');
 const memfdCreate = libc.func('int memfd_create(const char *name, unsigned int flags)');
 const ftruncate = libc.func('int ftruncate(int fd, int64_t length)');
@@ -17,7 +26,13 @@ export function baseOf(memory: WebAssembly.Memory): number {
 }
 
 /** Puts `length` bytes of file `fd` at `address`, over whatever was there. Throws SysError. */
-export function mapFixed(address: number, length: number, fd: number, offset: number, writable: boolean): void {
+export function mapFixed(
+  address: number,
+  length: number,
+  fd: number,
+  offset: number,
+  writable: boolean,
+): void {
   const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   check('mmap', mmap(address, length, prot, MAP_SHARED | MAP_FIXED, fd, offset), '', MAP_HINT);
 }

@@ -1,8 +1,19 @@
 /** Taps: /dev/net/tun (Documentation/networking/tuntap.rst, linux/if_tun.h). */
 import { closeSync, constants, openSync } from 'node:fs';
 import {
-  IFF_NO_PI, IFF_TAP, IFF_TUN_EXCL, IFF_VNET_HDR, IFNAMSIZ, IFREQ_FLAGS, IFREQ_SIZE, TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUNSETIFF,
-  TUNSETOFFLOAD, TUNSETVNETHDRSZ,
+  IFF_NO_PI,
+  IFF_TAP,
+  IFF_TUN_EXCL,
+  IFF_VNET_HDR,
+  IFNAMSIZ,
+  IFREQ_FLAGS,
+  IFREQ_SIZE,
+  TUN_F_CSUM,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUNSETIFF,
+  TUNSETOFFLOAD,
+  TUNSETVNETHDRSZ,
 } from '../abi/if_tun.js';
 import { VIRTIO_NET_HDR_V1_SIZE } from '../abi/virtio_net.js';
 import { SetupError } from './errors.js';
@@ -26,7 +37,10 @@ export interface Tap {
  */
 export function openTap(name: string): Tap {
   if (Buffer.byteLength(name) >= IFNAMSIZ || !/^[^\s/%:]+$/.test(name)) {
-    throw new SetupError(`${name}: not an interface name`, `at most ${IFNAMSIZ - 1} bytes, no spaces, '/', ':' or '%'`);
+    throw new SetupError(
+      `${name}: not an interface name`,
+      `at most ${IFNAMSIZ - 1} bytes, no spaces, '/', ':' or '%'`,
+    );
   }
   const fd = openDevice();
   try {
@@ -57,4 +71,5 @@ function openDevice(): number {
   }
 }
 
-const IFF_HINT = 'EBUSY or EEXIST: the name is taken; EPERM: run as root or in a namespace of your own (unshare -rn)';
+const IFF_HINT =
+  'EBUSY or EEXIST: the name is taken; EPERM: run as root or in a namespace of your own (unshare -rn)';

@@ -1,7 +1,17 @@
 /** Unix sockets that carry descriptors: sendmsg(2)/recvmsg(2) with SCM_RIGHTS, and who the peer is. */
 import {
-  AF_UNIX, CMSG_HEADER_SIZE, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSGHDR_SIZE, SCM_RIGHTS, SO_PEERCRED, SOCK_CLOEXEC,
-  SOCK_STREAM, SOL_SOCKET, SUN_PATH_MAX,
+  AF_UNIX,
+  CMSG_HEADER_SIZE,
+  MSG_CMSG_CLOEXEC,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSGHDR_SIZE,
+  SCM_RIGHTS,
+  SO_PEERCRED,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  SUN_PATH_MAX,
 } from '../abi/socket.js';
 import { SetupError, SysError } from './errors.js';
 import { addressOf, check, close, errno, libc } from './libc.js';
@@ -71,7 +81,10 @@ export function receiveWithFds(fd: number, into: Uint8Array): { length: number; 
 export function connectUnix(path: string): number {
   const name = Buffer.from(path);
   if (name.length >= SUN_PATH_MAX) {
-    throw new SetupError(`${path}: socket path longer than ${SUN_PATH_MAX - 1} bytes`, 'choose a shorter --dir');
+    throw new SetupError(
+      `${path}: socket path longer than ${SUN_PATH_MAX - 1} bytes`,
+      'choose a shorter --dir',
+    );
   }
   const address = new Uint8Array(2 + SUN_PATH_MAX);
   address[0] = AF_UNIX;
@@ -88,7 +101,10 @@ export function connectUnix(path: string): number {
 /** Two connected stream sockets; the caller owns both. */
 export function unixPair(): [number, number] {
   const fds = new Int32Array(2);
-  check('socketpair', socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, addressOf(new Uint8Array(fds.buffer))));
+  check(
+    'socketpair',
+    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, addressOf(new Uint8Array(fds.buffer))),
+  );
   return [fds[0], fds[1]];
 }
 
@@ -97,8 +113,11 @@ export function peerOf(fd: number): { pid: number; uid: number; gid: number } {
   const credentials = new Int32Array(3);
   const length = new Int32Array([12]);
   const result = getsockopt(
-    fd, SOL_SOCKET, SO_PEERCRED,
-    addressOf(new Uint8Array(credentials.buffer)), addressOf(new Uint8Array(length.buffer)),
+    fd,
+    SOL_SOCKET,
+    SO_PEERCRED,
+    addressOf(new Uint8Array(credentials.buffer)),
+    addressOf(new Uint8Array(length.buffer)),
   );
   check('getsockopt SO_PEERCRED', result);
   return { pid: credentials[0], uid: credentials[1], gid: credentials[2] };

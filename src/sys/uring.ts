@@ -3,9 +3,24 @@
  * SQEs and read CQEs and one io_uring_enter(2) submits a batch.
  */
 import {
-  CQ_OFF_CQES, CQ_OFF_HEAD, CQ_OFF_RING_MASK, CQ_OFF_TAIL, CQ_OFF_USER_ADDR, IORING_ENTER_GETEVENTS, IORING_SETUP_COOP_TASKRUN, IORING_SETUP_NO_MMAP,
-  IORING_SETUP_NO_SQARRAY, PARAMS_CQ_OFF, PARAMS_FLAGS, PARAMS_SIZE, PARAMS_SQ_OFF, SQ_OFF_RING_MASK, SQ_OFF_TAIL,
-  SQ_OFF_USER_ADDR, SYS_io_uring_enter, SYS_io_uring_setup,
+  CQ_OFF_CQES,
+  CQ_OFF_HEAD,
+  CQ_OFF_RING_MASK,
+  CQ_OFF_TAIL,
+  CQ_OFF_USER_ADDR,
+  IORING_ENTER_GETEVENTS,
+  IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_NO_MMAP,
+  IORING_SETUP_NO_SQARRAY,
+  PARAMS_CQ_OFF,
+  PARAMS_FLAGS,
+  PARAMS_SIZE,
+  PARAMS_SQ_OFF,
+  SQ_OFF_RING_MASK,
+  SQ_OFF_TAIL,
+  SQ_OFF_USER_ADDR,
+  SYS_io_uring_enter,
+  SYS_io_uring_setup,
 } from '../abi/io_uring.js';
 import { SysError } from './errors.js';
 import { addressOf, check, close, errno, rawSyscall } from './libc.js';

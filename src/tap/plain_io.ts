@@ -2,7 +2,7 @@
 import { IOV_STRIDE } from '../../assembly/tap_layout.js';
 import type { Arena } from '../arena/arena.js';
 import { readv, writev } from '../sys/vector_io.js';
-import type { BurstIo } from './tap_port.js';
+import type { BurstIo } from './burst_io.js';
 
 export class PlainIo implements BurstIo {
   readonly kind = 'plain';

@@ -2,19 +2,29 @@
  * A tap as a port: the kernel's network stack is the peer. Frames are read and written in bursts, through
  * io_uring where the kernel has it, else by one readv/writev each. The kernel takes and gives any offload.
  */
-import { F_SETTLED, F_VERDICT, BURST, VERDICT_DROP } from '../../assembly/layout.js';
-import { DROP_TAP_ERROR, C_EVENTS } from '../../assembly/counters.js';
+
+import { C_EVENTS, DROP_TAP_ERROR } from '../../assembly/counters.js';
+import { BURST, F_SETTLED, F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
 import { STACK_CAPACITY, STACK_COUNT, STACK_ITEMS } from '../../assembly/netif_layout.js';
 import {
-  IOV_STRIDE, TAP_BASE, TAP_BUFFER_SIZE, TAP_BUFFERS, TAP_COUNTERS, TAP_HEADER, TAP_IOVS, TAP_PORT, TAP_SIZE,
+  IOV_STRIDE,
+  TAP_BASE,
+  TAP_BUFFER_SIZE,
+  TAP_BUFFERS,
+  TAP_COUNTERS,
+  TAP_HEADER,
+  TAP_IOVS,
+  TAP_PORT,
+  TAP_SIZE,
 } from '../../assembly/tap_layout.js';
 import type { Arena } from '../arena/arena.js';
+import type { Loops } from '../arena/loops.js';
 import { fillList, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
-import type { Loops } from '../arena/loops.js';
+import { URING_MEMORY } from '../sys/uring.js';
+import type { BurstIo } from './burst_io.js';
 import { PlainIo } from './plain_io.js';
 import { UringIo } from './uring_io.js';
-import { URING_MEMORY } from '../sys/uring.js';
 
 /** Bytes of arena for a tap port's own state: io_uring pages first (page-aligned), then the rest. */
 export const TAP_MEMORY = URING_MEMORY + 256 + TAP_SIZE + BURST * IOV_STRIDE + BURST * 4;
@@ -35,15 +45,6 @@ export interface TapPortOptions {
   readonly header: number;
   /** false: plain calls even where io_uring is there. */
   readonly uring?: boolean;
-}
-
-/** How a tap reads and writes a burst: results[i] is bytes or a negative errno. */
-export interface BurstIo {
-  readonly kind: 'io_uring' | 'plain';
-  read(iovs: number, n: number, results: number): void;
-  /** counts[i] iovecs from iovs + i × IOV_STRIDE on. */
-  write(iovs: number, counts: Uint8Array, n: number, results: number): void;
-  close(): void;
 }
 
 /** Makes a stack at `stack` that holds `count` buffers of TAP_BUFFER_SIZE from `first` on. */
@@ -151,7 +152,11 @@ export class TapPort implements Port {
   flush(): void {}
 
   arm(waiting: number): boolean {
-    return waiting < BURST && this.#readable && this.#u32[(this.#u32[(this.#tap + TAP_BUFFERS) / 4] + STACK_COUNT) / 4] > 0;
+    return (
+      waiting < BURST &&
+      this.#readable &&
+      this.#u32[(this.#u32[(this.#tap + TAP_BUFFERS) / 4] + STACK_COUNT) / 4] > 0
+    );
   }
 
   wake(): void {

@@ -1,14 +1,21 @@
 /** A burst by one io_uring_enter(2). */
 import { IOV_STRIDE } from '../../assembly/tap_layout.js';
 import {
-  URING_BASE, URING_CQ_HEAD, URING_CQ_MASK, URING_CQ_TAIL, URING_CQES, URING_SQ_MASK, URING_SQ_TAIL, URING_SQES,
+  URING_BASE,
+  URING_CQ_HEAD,
+  URING_CQ_MASK,
+  URING_CQ_TAIL,
+  URING_CQES,
+  URING_SQ_MASK,
+  URING_SQ_TAIL,
+  URING_SQES,
 } from '../../assembly/uring_layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { SysError } from '../sys/errors.js';
 import { Uring } from '../sys/uring.js';
 import { writev } from '../sys/vector_io.js';
-import type { BurstIo } from './tap_port.js';
+import type { BurstIo } from './burst_io.js';
 
 const EAGAIN = 11;
 

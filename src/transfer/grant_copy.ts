@@ -1,6 +1,7 @@
 /** "grant-copy": the talk's new copy grant. A batch is one call that checks, copies and lets go. */
-import type { GrantTable } from '../xen/grant_table.js';
+
 import type { Loops } from '../arena/loops.js';
+import type { GrantTable } from '../xen/grant_table.js';
 import type { Transfer } from './transfer.js';
 
 export class GrantCopy implements Transfer {

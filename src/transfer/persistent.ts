@@ -7,7 +7,18 @@
  * cached mapping does not keep the guest from ending it.
  */
 import {
-  CACHE_CAPACITY, CACHE_COUNTERS, CACHE_DOMAINS, CACHE_DOMID, CACHE_FLOOR, CACHE_ENTRY, CACHE_GRANTS, CACHE_ID, CACHE_SIZE, CACHE_SLOTS, CACHE_TABLE, CACHE_TICK,
+  CACHE_CAPACITY,
+  CACHE_COUNTERS,
+  CACHE_DOMAINS,
+  CACHE_DOMID,
+  CACHE_ENTRY,
+  CACHE_FLOOR,
+  CACHE_GRANTS,
+  CACHE_ID,
+  CACHE_SIZE,
+  CACHE_SLOTS,
+  CACHE_TABLE,
+  CACHE_TICK,
   CACHE_WINDOW,
 } from '../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../assembly/layout.js';

@@ -62,7 +62,10 @@ describe('arena', () => {
     const small = Arena.create(1 << 20);
     const free = small.freePages;
     const all = small.allocate(free * PAGE, 'everything');
-    assert.throws(() => small.allocate(1, 'the straw'), (error: unknown) => error instanceof SetupError && /the straw/.test(error.message));
+    assert.throws(
+      () => small.allocate(1, 'the straw'),
+      (error: unknown) => error instanceof SetupError && /the straw/.test(error.message),
+    );
     small.free(all, free * PAGE);
     assert.equal(small.freePages, free);
     assert.throws(() => small.free(all, PAGE), RangeError);
@@ -113,7 +116,8 @@ describe('arena', () => {
         for (let i = 0; i < 512; i++) {
           const inside = i >= to && i < to + length;
           const expected = inside ? arena.u8[source + from + i - to] : 0xee;
-          if (arena.u8[address + i] !== expected) assert.fail(`${length} bytes from ${from} to ${to}: byte ${i}`);
+          if (arena.u8[address + i] !== expected)
+            assert.fail(`${length} bytes from ${from} to ${to}: byte ${i}`);
         }
       }
     }

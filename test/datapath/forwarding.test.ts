@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Arena } from '../../src/arena/arena.js';
 import { instantiateLoops } from '../../src/arena/loops.js';
-import { Forwarding, FORWARDING_SIZE } from '../../src/datapath/forwarding.js';
+import { FORWARDING_SIZE, Forwarding } from '../../src/datapath/forwarding.js';
 import { countersOf, dropsOf } from '../support/drops.js';
 import { Machine } from '../support/machine.js';
 import { BROADCAST, macOf, plainFrame } from '../support/packets.js';
@@ -66,7 +66,9 @@ describe('the MAC table', () => {
 describe('forwarding', () => {
   test('unicast goes to its owner alone', () => {
     const machine = new Machine(1 << 28);
-    const [a, b, c] = ['a', 'b', 'c'].map((name) => machine.addMemoryPort(name, { mac: macOf(name.charCodeAt(0)) }));
+    const [a, b, c] = ['a', 'b', 'c'].map((name) =>
+      machine.addMemoryPort(name, { mac: macOf(name.charCodeAt(0)) }),
+    );
     const frame = plainFrame(macOf(98), macOf(97), 60);
     a.send(frame);
     machine.settle();
@@ -83,7 +85,8 @@ describe('forwarding', () => {
     const a = machine.addMemoryPort('a', { mac: macOf(1) });
     const b = machine.addMemoryPort('b', { mac: macOf(2) });
     const uplink = machine.addMemoryPort('uplink', { anySource: true });
-    for (const from of [macOf(2), macOf(77), BROADCAST, new Uint8Array(6)]) a.send(plainFrame(macOf(2), from, 60));
+    for (const from of [macOf(2), macOf(77), BROADCAST, new Uint8Array(6)])
+      a.send(plainFrame(macOf(2), from, 60));
     a.send(plainFrame(BROADCAST, macOf(2), 60));
     machine.settle();
     assert.equal(b.receive(), undefined);
@@ -107,7 +110,11 @@ describe('forwarding', () => {
     assert.equal(uplink.receive()?.bytes.length, 61);
     uplink.send(plainFrame(macOf(98), macOf(99), 60));
     machine.settle();
-    assert.deepEqual(dropsOf(machine.arena, uplink), { 'to-itself': 1 }, 'what came from the wire does not go back');
+    assert.deepEqual(
+      dropsOf(machine.arena, uplink),
+      { 'to-itself': 1 },
+      'what came from the wire does not go back',
+    );
     machine.engine.detach(uplink.id);
     a.send(plainFrame(macOf(99), macOf(1), 60));
     machine.settle();

@@ -9,8 +9,22 @@ import { protocolCounters } from './support/kernel_counters.js';
 import { lacking, type Place, sleep } from './support/place.js';
 
 const skip = lacking('iperf3', 'ss', 'tcpdump', 'tshark', 'ethtool', 'unshare', 'nsenter', 'ip');
-const CHECK = ['-o', 'ip.check_checksum:TRUE', '-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE'];
-const ERRORS = ['Tcp.InCsumErrors', 'Udp.InCsumErrors', 'Icmp.InCsumErrors', 'IpExt.InCsumErrors', 'Udp6InCsumErrors', 'Icmp6InCsumErrors'];
+const CHECK = [
+  '-o',
+  'ip.check_checksum:TRUE',
+  '-o',
+  'tcp.check_checksum:TRUE',
+  '-o',
+  'udp.check_checksum:TRUE',
+];
+const ERRORS = [
+  'Tcp.InCsumErrors',
+  'Udp.InCsumErrors',
+  'Icmp.InCsumErrors',
+  'IpExt.InCsumErrors',
+  'Udp6InCsumErrors',
+  'Icmp6InCsumErrors',
+];
 
 describe('checksums on receipt', { skip }, () => {
   let ferry: Ferry;
@@ -28,7 +42,11 @@ describe('checksums on receipt', { skip }, () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  const places = (): [string, Place, string][] => [['a', a, 'eth0'], ['b', b, 'eth0'], ['host', ferry.host, 'nf0']];
+  const places = (): [string, Place, string][] => [
+    ['a', a, 'eth0'],
+    ['b', b, 'eth0'],
+    ['host', ferry.host, 'nf0'],
+  ];
 
   /** Every kernel verified what it was given: a wrong checksum counts there. */
   async function noErrors(): Promise<void> {
@@ -64,7 +82,11 @@ describe('checksums on receipt', { skip }, () => {
     const captures = places().map(([name, place, link]) => {
       const file = join(directory, `${name}.pcap`);
       // -Z root: it would lay its privileges down and could not write there.
-      return { name, file, dump: place.start(['tcpdump', '-i', link, '-Q', 'in', '-B', '16384', '-Z', 'root', '-U', '-w', file]) };
+      return {
+        name,
+        file,
+        dump: place.start(['tcpdump', '-i', link, '-Q', 'in', '-B', '16384', '-Z', 'root', '-U', '-w', file]),
+      };
     });
     await sleep(1000);
     await exchange();
@@ -72,12 +94,36 @@ describe('checksums on receipt', { skip }, () => {
     for (const { name, file, dump } of captures) {
       await dump.stop('SIGINT');
       const status = await ferry.host.run([
-        'tshark', '-r', file, ...CHECK, '-T', 'fields', '-e', 'ip.checksum.status', '-e', 'tcp.checksum.status', '-e', 'udp.checksum.status',
+        'tshark',
+        '-r',
+        file,
+        ...CHECK,
+        '-T',
+        'fields',
+        '-e',
+        'ip.checksum.status',
+        '-e',
+        'tcp.checksum.status',
+        '-e',
+        'udp.checksum.status',
       ]);
-      const rows = status.trim().split('\n').map((row) => row.split('\t'));
-      const [ip, tcp, udp] = [0, 1, 2].map((column) => rows.map((row) => row[column]).filter((value) => value !== undefined && value !== ''));
-      for (const [what, list] of [['IP', ip], ['TCP', tcp], ['UDP', udp]] as const) {
-        assert.deepEqual(list.filter((value) => !/^(1|Good)$/.test(value)), [], `${what} received by ${name}`);
+      const rows = status
+        .trim()
+        .split('\n')
+        .map((row) => row.split('\t'));
+      const [ip, tcp, udp] = [0, 1, 2].map((column) =>
+        rows.map((row) => row[column]).filter((value) => value !== undefined && value !== ''),
+      );
+      for (const [what, list] of [
+        ['IP', ip],
+        ['TCP', tcp],
+        ['UDP', udp],
+      ] as const) {
+        assert.deepEqual(
+          list.filter((value) => !/^(1|Good)$/.test(value)),
+          [],
+          `${what} received by ${name}`,
+        );
       }
       assert.ok(tcp.length > 50, `${name}: ${tcp.length} TCP segments`);
       if (name !== 'host') assert.ok(udp.length > 50, `${name}: ${udp.length} datagrams`);

@@ -9,7 +9,9 @@ import { keyStream } from './support/stream_server.js';
 const GIGABYTE = 1e9;
 const SERVER = fileURLToPath(new URL('./support/stream_server.js', import.meta.url));
 
-describe('a gigabyte over HTTP, hash compared', { skip: lacking('curl', 'ss', 'sha256sum', 'unshare', 'nsenter') }, () => {
+describe('a gigabyte over HTTP, hash compared', {
+  skip: lacking('curl', 'ss', 'sha256sum', 'unshare', 'nsenter'),
+}, () => {
   let ferry: Ferry;
   let expected: string;
   before(async () => {
@@ -22,7 +24,10 @@ describe('a gigabyte over HTTP, hash compared', { skip: lacking('curl', 'ss', 's
 
   const url = (guest: Guest, six: boolean) => `http://${six ? `[${guest.v6}]` : guest.v4}:8000/`;
 
-  for (const [transfer, six] of [['persistent', false], ['grant-copy', true]] as const) {
+  for (const [transfer, six] of [
+    ['persistent', false],
+    ['grant-copy', true],
+  ] as const) {
     test(`${transfer}, IPv${six ? 6 : 4}`, async () => {
       const server = await ferry.guest(`server-${transfer}`, '--transfer', transfer);
       const client = await ferry.guest(`client-${transfer}`, '--transfer', transfer);

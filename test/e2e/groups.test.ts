@@ -55,7 +55,19 @@ describe('group frames', { skip: lacking('tcpdump', 'unshare', 'nsenter', 'ip') 
       );
       // What comes in by an interface from the wire, not what its owner sends.
       const wires = members.map((member) =>
-        member.place.start(['tcpdump', '-i', member.link, '-Q', 'in', '-nn', '-l', '-A', 'udp', 'port', '4242']),
+        member.place.start([
+          'tcpdump',
+          '-i',
+          member.link,
+          '-Q',
+          'in',
+          '-nn',
+          '-l',
+          '-A',
+          'udp',
+          'port',
+          '4242',
+        ]),
       );
       try {
         await until('all listen', () => listeners.every((listener) => listener.text().includes('ready')));
@@ -63,7 +75,9 @@ describe('group frames', { skip: lacking('tcpdump', 'unshare', 'nsenter', 'ip') 
         for (const sender of members) {
           await sender.place.run([process.execPath, '-e', SENDER, group, via(sender), `from-${sender.name}`]);
         }
-        await until('all have heard', () => listeners.every((listener) => listener.text().match(/from-/g)!.length >= 3));
+        await until('all have heard', () =>
+          listeners.every((listener) => listener.text().match(/from-/g)!.length >= 3),
+        );
         await sleep(300); // a second copy would come now
         for (const [i, member] of members.entries()) {
           const others = members.filter((one) => one !== member).map((one) => `from-${one.name}`);
@@ -81,7 +95,9 @@ describe('group frames', { skip: lacking('tcpdump', 'unshare', 'nsenter', 'ip') 
   }
 });
 
-describe('a guest speaks for itself only', { skip: lacking('ping', 'tcpdump', 'unshare', 'nsenter', 'ip') }, () => {
+describe('a guest speaks for itself only', {
+  skip: lacking('ping', 'tcpdump', 'unshare', 'nsenter', 'ip'),
+}, () => {
   let ferry: Ferry;
   before(async () => {
     ferry = await Ferry.start();
@@ -89,10 +105,27 @@ describe('a guest speaks for itself only', { skip: lacking('ping', 'tcpdump', 'u
   after(() => ferry?.stop());
 
   test('frames with another’s source MAC are dropped and counted', async () => {
-    const [liar, victim, witness] = [await ferry.guest('liar'), await ferry.guest('victim'), await ferry.guest('witness')];
+    const [liar, victim, witness] = [
+      await ferry.guest('liar'),
+      await ferry.guest('victim'),
+      await ferry.guest('witness'),
+    ];
     const host = await ferry.vif(null);
     await witness.run(['ping', '-c', '1', '-W', '2', victim.v4]);
-    const wire = ferry.host.start(['tcpdump', '-i', 'nf0', '-Q', 'in', '-nn', '-e', '-l', 'icmp', 'and', 'host', liar.v4]);
+    const wire = ferry.host.start([
+      'tcpdump',
+      '-i',
+      'nf0',
+      '-Q',
+      'in',
+      '-nn',
+      '-e',
+      '-l',
+      'icmp',
+      'and',
+      'host',
+      liar.v4,
+    ]);
     try {
       await sleep(500);
       await liar.run(['ip', 'link', 'set', 'eth0', 'address', victim.info.mac]);

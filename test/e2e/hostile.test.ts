@@ -43,17 +43,34 @@ describe('a hostile domain', { skip: lacking('ping', 'xenstore-read', 'unshare',
   }
 
   function misbehave(way: string): Background {
-    return ferry.host.start(['unshare', '--net', '--pid', '--fork', '--kill-child=KILL', '--', process.execPath, PROGRAM, hypervisor(), 'hostile', way]);
+    return ferry.host.start([
+      'unshare',
+      '--net',
+      '--pid',
+      '--fork',
+      '--kill-child=KILL',
+      '--',
+      process.execPath,
+      PROGRAM,
+      hypervisor(),
+      'hostile',
+      way,
+    ]);
   }
 
   async function gone(hostile: Background): Promise<void> {
     await hostile.stop('SIGKILL');
-    await until('the domain is released', async () => !(await ferry.client.guests()).some((guest) => guest.name === 'hostile'));
+    await until(
+      'the domain is released',
+      async () => !(await ferry.client.guests()).some((guest) => guest.name === 'hostile'),
+    );
   }
 
   test('garbage lines are refused one by one', async () => {
     const answers: string[] = [];
-    const socket = await bare((one) => one.write('\0\xff\n{}\n[]\nnull\n{"op":"event-channel"}\n{"name":"../x"}\n{"name":7}\n'));
+    const socket = await bare((one) =>
+      one.write('\0\xff\n{}\n[]\nnull\n{"op":"event-channel"}\n{"name":"../x"}\n{"name":7}\n'),
+    );
     socket.on('data', (text) => answers.push(...String(text).trim().split('\n')));
     await until('seven refusals', () => answers.length === 7);
     for (const answer of answers) assert.match(answer, /^\{"error":".+/);
@@ -112,15 +129,20 @@ describe('a hostile domain', { skip: lacking('ping', 'xenstore-read', 'unshare',
   for (const [way, error] of fenced) {
     test(`${way}: its vif closes with an error node`, async () => {
       const hostile = misbehave(way);
-      await until('it has misbehaved', () => hostile.text().includes('done'));
-      const { domid } = (await ferry.client.guests()).find((guest) => guest.name === 'hostile')!;
-      const node = `/local/domain/0/error/backend/vif/${domid}/0/error`;
-      await until('the error node', () => ferry.xenstore('exists', node).code === 0);
-      assert.match(ferry.xenstore('read', node).stdout, error);
-      const state = ferry.xenstore('read', `/local/domain/0/backend/vif/${domid}/0/state`).stdout.trim();
-      assert.ok(state === '5' || state === '6', `the back end's state is ${state}`);
-      await gone(hostile);
-      assert.notEqual(ferry.xenstore('exists', `/local/domain/0/error/backend/vif/${domid}`).code, 0);
+      let errors = '';
+      try {
+        await until('it has misbehaved', () => hostile.text().includes('done'));
+        const { domid } = (await ferry.client.guests()).find((guest) => guest.name === 'hostile')!;
+        errors = `/local/domain/0/error/backend/vif/${domid}`;
+        const node = `${errors}/0/error`;
+        await until('the error node', () => ferry.xenstore('exists', node).code === 0);
+        assert.match(ferry.xenstore('read', node).stdout, error);
+        const state = ferry.xenstore('read', `/local/domain/0/backend/vif/${domid}/0/state`).stdout.trim();
+        assert.ok(state === '5' || state === '6', `the back end's state is ${state}`);
+      } finally {
+        await gone(hostile);
+      }
+      assert.notEqual(ferry.xenstore('exists', errors).code, 0);
     });
   }
 
@@ -129,7 +151,10 @@ describe('a hostile domain', { skip: lacking('ping', 'xenstore-read', 'unshare',
     await until('it has begun', () => hostile.text().includes('done'));
     await sleep(2000);
     const start = (await ferry.vif(a)).counters.in.frames;
-    await until('frames of the others still move', async () => (await ferry.vif(a)).counters.in.frames > start + 5);
+    await until(
+      'frames of the others still move',
+      async () => (await ferry.vif(a)).counters.in.frames > start + 5,
+    );
     await gone(hostile);
   });
 });

@@ -27,10 +27,20 @@ for (const transfer of ['persistent', 'grant-copy']) {
         const { drops } = (await ferry.vif(guest)).counters;
         total += Object.values(drops).reduce((sum, n) => sum + n, 0);
       }
-      for (const [place, name] of [[a, 'eth0'], [b, 'eth0'], [ferry.host, 'nf0']] as const) {
+      for (const [place, name] of [
+        [a, 'eth0'],
+        [b, 'eth0'],
+        [ferry.host, 'nf0'],
+      ] as const) {
         total += await interfaceDrops(place, name);
         const kernel = await protocolCounters(place);
-        for (const key of ['Udp.RcvbufErrors', 'Udp.SndbufErrors', 'Udp6RcvbufErrors', 'TcpExt.TCPBacklogDrop', 'TcpExt.TCPRcvQDrop']) {
+        for (const key of [
+          'Udp.RcvbufErrors',
+          'Udp.SndbufErrors',
+          'Udp6RcvbufErrors',
+          'TcpExt.TCPBacklogDrop',
+          'TcpExt.TCPRcvQDrop',
+        ]) {
           total += kernel.get(key) ?? 0;
         }
       }
@@ -51,7 +61,8 @@ for (const transfer of ['persistent', 'grant-copy']) {
         assert.ok(received > 50 * MEGABYTE, `${received} bytes in 2 s`);
         assert.ok(sent >= received);
         const drops = (await counted()) - before;
-        if (drops === 0) assert.ok(retransmits <= 20, `${retransmits} retransmits though nothing was dropped`);
+        if (drops === 0)
+          assert.ok(retransmits <= 20, `${retransmits} retransmits though nothing was dropped`);
       });
     }
 

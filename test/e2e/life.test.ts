@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { readdirSync } from 'node:fs';
-import { alive, Ferry, type Guest, holdings, HOST, namespaceOf, processesIn } from './support/ferry.js';
+import { after, before, describe, test } from 'node:test';
+import { alive, Ferry, type Guest, HOST, holdings, namespaceOf, processesIn } from './support/ferry.js';
 import { lacking, sleep, until } from './support/place.js';
 
 const skip = lacking('ping', 'iperf3', 'xenstore-ls', 'unshare', 'nsenter', 'ip');
@@ -43,8 +43,15 @@ describe('guests that die', { skip }, () => {
     const pings = a.start(['ping', '-n', '-q', '-i', '0.05', '-c', '60', '-W', '2', b.v4]);
     await sleep(500);
     process.kill(victim.pid, 'SIGKILL');
-    await until('the guest is forgotten', async () => !(await ferry.client.guests()).some((one) => one.name === 'victim'), 2000);
-    assert.equal((await ferry.client.vifs()).some((vif) => vif.guest === 'victim'), false);
+    await until(
+      'the guest is forgotten',
+      async () => !(await ferry.client.guests()).some((one) => one.name === 'victim'),
+      2000,
+    );
+    assert.equal(
+      (await ferry.client.vifs()).some((vif) => vif.guest === 'victim'),
+      false,
+    );
     await until('its processes are gone', () => processesIn(namespace).length === 0, 2000);
     assert.equal(ferry.xenstore('ls').stdout, nodes);
     await flow.stop();
@@ -59,6 +66,8 @@ describe('guests that die', { skip }, () => {
   });
 
   test('a stopped guest loses its own frames, counted; it recovers', async () => {
+    // Neighbours keep an entry for a second before they believe the next guest of that address (arp(7): locktime).
+    await sleep(1200);
     const stopped = await ferry.guest('stopped');
     await a.run(['ping', '-c', '1', '-W', '2', stopped.v4]);
     process.kill(stopped.pid, 'SIGSTOP');
@@ -66,10 +75,16 @@ describe('guests that die', { skip }, () => {
     await sleep(500);
     const output = await a.run(['ping', '-n', '-q', '-c', '40', '-i', '0.05', '-W', '2', b.v4]);
     assert.match(output, /40 packets transmitted, 40 received/);
-    await until('its frames are dropped and counted', async () => ((await ferry.vif(stopped)).counters.drops['rx-stalled'] ?? 0) > 0);
+    await until(
+      'its frames are dropped and counted',
+      async () => ((await ferry.vif(stopped)).counters.drops['rx-stalled'] ?? 0) > 0,
+    );
     await flood.stop('SIGKILL');
     process.kill(stopped.pid, 'SIGCONT');
-    await until('it answers again', async () => (await a.try(['ping', '-c', '1', '-W', '1', stopped.v4])).code === 0);
+    await until(
+      'it answers again',
+      async () => (await a.try(['ping', '-c', '1', '-W', '1', stopped.v4])).code === 0,
+    );
     await ferry.cli('guest', 'rm', 'stopped');
   });
 
@@ -93,7 +108,10 @@ describe('guests that die', { skip }, () => {
 });
 
 describe('daemons that end', { skip }, () => {
-  for (const [signal, code] of [['SIGKILL', undefined], ['SIGTERM', 0]] as const) {
+  for (const [signal, code] of [
+    ['SIGKILL', undefined],
+    ['SIGTERM', 0],
+  ] as const) {
     test(`${signal} under traffic: nothing is left, and the next one starts`, async () => {
       const ferry = await Ferry.start();
       try {
@@ -107,7 +125,9 @@ describe('daemons that end', { skip }, () => {
         if (code !== undefined) assert.equal(ended, code);
         await until('nf0 is gone', async () => (await ferry.host.try('ip link show nf0')).code !== 0);
         await until('the guests are gone', () => !alive(a.pid) && !alive(b.pid));
-        await until('their namespaces are empty', () => namespaces.every((one) => processesIn(one).length === 0));
+        await until('their namespaces are empty', () =>
+          namespaces.every((one) => processesIn(one).length === 0),
+        );
         await until('the sockets are gone', () => ferry.sockets().length === 0);
         const left = processesIn(namespaceOf(ferry.host.pid)).filter((pid) => pid !== ferry.host.pid);
         assert.deepEqual(left, [], 'processes left in the host’s namespace');

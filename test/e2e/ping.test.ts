@@ -8,7 +8,21 @@ const SIZES = [0, 1, 56, 1472, 1473, 8000, 60_000];
 const skip = lacking('ping', 'unshare', 'nsenter', 'ip');
 
 async function ping(from: Place, to: string, size: number, ...options: string[]): Promise<void> {
-  const output = await from.run(['ping', '-n', '-q', '-c', '3', '-i', '0.02', '-W', '3', '-s', String(size), ...options, to]);
+  const output = await from.run([
+    'ping',
+    '-n',
+    '-q',
+    '-c',
+    '3',
+    '-i',
+    '0.02',
+    '-W',
+    '3',
+    '-s',
+    String(size),
+    ...options,
+    to,
+  ]);
   assert.match(output, /3 packets transmitted, 3 received, 0% packet loss/, `${to}, ${size} bytes`);
 }
 
@@ -68,12 +82,21 @@ describe('jumbo frames, unfragmented', { skip }, () => {
         // ping cannot send more than IPv4 can carry: 65,535 less its headers.
         const full = Math.min(mtu, 65_535) - 28;
         const before = (await ferry.vif(a)).counters.in.frames;
-        for (const [from, to] of [[a, b.v4], [b, a.v4], [a, HOST.v4], [ferry.host, b.v4]] as const) {
+        for (const [from, to] of [
+          [a, b.v4],
+          [b, a.v4],
+          [a, HOST.v4],
+          [ferry.host, b.v4],
+        ] as const) {
           await ping(from, to, full, '-M', 'do');
         }
         const { frames } = (await ferry.vif(a)).counters.in;
         assert.ok(frames - before < 60, 'one frame a packet, not fragments');
-        await assert.rejects(ping(a, b.v4, full + 1, '-M', 'do', '-W', '1'), /exit code 1/, 'one byte more does not fit');
+        await assert.rejects(
+          ping(a, b.v4, full + 1, '-M', 'do', '-W', '1'),
+          /exit code 1/,
+          'one byte more does not fit',
+        );
       } finally {
         await ferry.stop();
       }

@@ -3,7 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import { Ferry, type Guest } from './support/ferry.js';
 import { lacking } from './support/place.js';
 
-describe('Debian’s xenstore tools and a running daemon', { skip: lacking('xenstore-ls', 'xenstore-read', 'unshare', 'nsenter') }, () => {
+describe('Debian’s xenstore tools and a running daemon', {
+  skip: lacking('xenstore-ls', 'xenstore-read', 'unshare', 'nsenter'),
+}, () => {
   let ferry: Ferry;
   let guest: Guest;
   before(async () => {
@@ -40,13 +42,17 @@ describe('Debian’s xenstore tools and a running daemon', { skip: lacking('xens
       `/local/domain/0/backend/vif/${domid}/0/feature-rx-flip = "0"`,
       `/local/domain/0/backend/vif/${domid}/0/feature-split-event-channels = "1"`,
     ];
-    assert.deepEqual(expected.filter((line) => !shown.includes(line)), []);
+    assert.deepEqual(
+      expected.filter((line) => !shown.includes(line)),
+      [],
+    );
   });
 
   test('permissions: each end owns its own nodes, the other may read', () => {
     const { domid } = guest.info;
     const shown = ferry.xenstore('ls', '-f', '-p', '/local/domain').stdout.split('\n');
-    const permissions = (path: string) => /\((.*)\)$/.exec(shown.find((line) => line.startsWith(`${path} `)) ?? '')?.[1];
+    const permissions = (path: string) =>
+      /\((.*)\)$/.exec(shown.find((line) => line.startsWith(`${path} `)) ?? '')?.[1];
     assert.equal(permissions(`/local/domain/0/backend/vif/${domid}/0/state`), `n0,r${domid}`);
     assert.equal(permissions(`/local/domain/${domid}/device/vif/0/state`), `n${domid},r0`);
   });

@@ -5,11 +5,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PATIENCE_MOST } from '../../assembly/netif_layout.js';
+import { GNTTAB_NR_RESERVED_ENTRIES } from '../../src/abi/grant_table.js';
 import {
-  NETIF_RSP_ERROR, NETIF_RSP_NULL, NETIF_RSP_OKAY, NETRXF_extra_info, NETRXF_more_data, NETTXF_csum_blank, NETTXF_extra_info,
+  NETIF_RSP_ERROR,
+  NETIF_RSP_NULL,
+  NETIF_RSP_OKAY,
+  NETRXF_extra_info,
+  NETRXF_more_data,
+  NETTXF_csum_blank,
+  NETTXF_extra_info,
   NETTXF_more_data,
 } from '../../src/abi/netif.js';
-import { GNTTAB_NR_RESERVED_ENTRIES } from '../../src/abi/grant_table.js';
 import { RING_REQ_PROD, TX_ENTRY_SIZE } from '../../src/abi/ring.js';
 import { TRANSFER_NAMES, type TransferName } from '../../src/transfer/transfer.js';
 import type { BareGuest } from '../support/bare_guest.js';
@@ -103,9 +109,13 @@ describe('netback under attack', () => {
     evil.publishTx();
     machine.settle();
     assert.deepEqual(told, ['evil/0']);
-    for (const frame of frames) assert.deepEqual(w.b.receive()?.bytes, frame, 'what came before the error is delivered');
+    for (const frame of frames)
+      assert.deepEqual(w.b.receive()?.bytes, frame, 'what came before the error is delivered');
     assert.equal(w.b.receive(), undefined);
-    assert.equal(machine.engine.ports.some((port) => port.name === 'evil/0'), false);
+    assert.equal(
+      machine.engine.ports.some((port) => port.name === 'evil/0'),
+      false,
+    );
   });
 
   for (const transfer of TRANSFER_NAMES) {
@@ -131,7 +141,8 @@ describe('netback under attack', () => {
       const { evil, machine } = w;
       for (const byte of [0x00, 0xff, 0x5a]) {
         mutate = () => {
-          for (let i = 0; i < 256; i++) machine.arena.u8.fill(byte, evil.txEntry(i), evil.txEntry(i) + TX_ENTRY_SIZE);
+          for (let i = 0; i < 256; i++)
+            machine.arena.u8.fill(byte, evil.txEntry(i), evil.txEntry(i) + TX_ENTRY_SIZE);
         };
         const first = evil.txProd;
         const frame = plainFrame(w.b.mac, evil.mac, 5000, byte);
@@ -154,9 +165,14 @@ describe('netback under attack', () => {
       const frame = plainFrame(evil.mac, w.a.mac, 9000);
       w.a.send(frame);
       machine.settle();
-      const bytes = [0, 1, 2].flatMap((i) => [...machine.arena.u8.subarray(evil.rxPage(i), evil.rxPage(i + 1))]);
+      const bytes = [0, 1, 2].flatMap((i) => [
+        ...machine.arena.u8.subarray(evil.rxPage(i), evil.rxPage(i + 1)),
+      ]);
       assert.deepEqual(Uint8Array.from(bytes.slice(0, 9000)), frame);
-      assert.deepEqual([0, 1, 2].map((i) => evil.rxResponse(i).id), [0, 1, 2]);
+      assert.deepEqual(
+        [0, 1, 2].map((i) => evil.rxResponse(i).id),
+        [0, 1, 2],
+      );
       mutate = () => {};
       w.unharmed();
       machine.close();
@@ -250,23 +266,27 @@ describe('netback under attack', () => {
     }
   });
 
-  attack('XSA-392', 'a guest that never posts a buffer loses its frames after a deadline, nobody else', (w) => {
-    const { evil, machine } = w;
-    for (let i = 0; i < 40; i++) w.a.send(plainFrame(evil.mac, w.a.mac, 100));
-    machine.settle();
-    assert.equal(countersOf(machine.arena, evil.netback).drops['rx-stalled'], undefined, 'they may wait');
-    w.unharmed();
-    machine.now += PATIENCE_MOST;
-    machine.settle();
-    assert.equal(w.drops()['rx-stalled'], undefined);
-    machine.now += 1;
-    machine.settle();
-    assert.equal(w.drops()['rx-stalled'], 40);
-    assert.ok(!machine.engine.waiting);
-    for (let i = 0; i < 10; i++) w.a.send(plainFrame(evil.mac, w.a.mac, 100));
-    machine.settle();
-    assert.equal(w.drops()['rx-stalled'], 50, 'while it is stalled nothing waits for it');
-  });
+  attack(
+    'XSA-392',
+    'a guest that never posts a buffer loses its frames after a deadline, nobody else',
+    (w) => {
+      const { evil, machine } = w;
+      for (let i = 0; i < 40; i++) w.a.send(plainFrame(evil.mac, w.a.mac, 100));
+      machine.settle();
+      assert.equal(countersOf(machine.arena, evil.netback).drops['rx-stalled'], undefined, 'they may wait');
+      w.unharmed();
+      machine.now += PATIENCE_MOST;
+      machine.settle();
+      assert.equal(w.drops()['rx-stalled'], undefined);
+      machine.now += 1;
+      machine.settle();
+      assert.equal(w.drops()['rx-stalled'], 40);
+      assert.ok(!machine.engine.waiting);
+      for (let i = 0; i < 10; i++) w.a.send(plainFrame(evil.mac, w.a.mac, 100));
+      machine.settle();
+      assert.equal(w.drops()['rx-stalled'], 50, 'while it is stalled nothing waits for it');
+    },
+  );
 
   attack('XSA-392', 'exactly one free slot and a GSO frame: one slot is no proof of life, many are', (w) => {
     const { evil, machine } = w;
@@ -306,7 +326,8 @@ describe('netback under attack', () => {
       evil.publishTx();
       return frame;
     };
-    const regrant = (n: number) => evil.grants.grant(evil.txGref(n), 0, (evil.txPage(n) - evil.ram) / 4096, true);
+    const regrant = (n: number) =>
+      evil.grants.grant(evil.txGref(n), 0, (evil.txPage(n) - evil.ram) / 4096, true);
     put(1);
     assert.ok(evil.grants.end(evil.txGref(0)), 'before it is read');
     machine.settle();
@@ -320,7 +341,11 @@ describe('netback under attack', () => {
     const frame = put(3);
     machine.settle();
     assert.deepEqual(b.receive()?.bytes, frame, 'granted again, used again');
-    assert.equal(evil.grants.end(evil.txGref(0)) && evil.grants.end(evil.txGref(1)), true, 'nothing is held after use');
+    assert.equal(
+      evil.grants.end(evil.txGref(0)) && evil.grants.end(evil.txGref(1)),
+      true,
+      'nothing is held after use',
+    );
     regrant(0);
     regrant(1);
     // While the frame waits for a receiver without room.
@@ -423,21 +448,45 @@ describe('netback under attack', () => {
   attack('protocol', 'each breach of it is fenced, and says which', (w) => {
     const { evil, machine } = w;
     const breaches: readonly [string, () => void, number][] = [
-      ['an extra info announced and missing', () => evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 }), 2],
-      ['an extra info of an unknown type', () => {
-        evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 });
-        evil.putExtra([9, 0]);
-      }, 4],
-      ['an extra info that was not negotiated', () => {
-        evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 });
-        evil.putExtra([2, 0, 1, 0, 0x5e, 0, 0, 1]);
-      }, 4],
-      ['a first slot over the end of its page', () => evil.putTx({ gref: evil.txGref(0), offset: 4095, size: 60 }), 5],
-      ['an offset beyond the page', () => evil.putTx({ gref: evil.txGref(0), offset: 65535, size: 65535 }), 5],
-      ['a later slot over the end of its page', () => {
-        evil.putTx({ gref: evil.txGref(0), flags: NETTXF_more_data, size: 600 });
-        evil.putTx({ gref: evil.txGref(1), offset: 4000, size: 97 });
-      }, 5],
+      [
+        'an extra info announced and missing',
+        () => evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 }),
+        2,
+      ],
+      [
+        'an extra info of an unknown type',
+        () => {
+          evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 });
+          evil.putExtra([9, 0]);
+        },
+        4,
+      ],
+      [
+        'an extra info that was not negotiated',
+        () => {
+          evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 });
+          evil.putExtra([2, 0, 1, 0, 0x5e, 0, 0, 1]);
+        },
+        4,
+      ],
+      [
+        'a first slot over the end of its page',
+        () => evil.putTx({ gref: evil.txGref(0), offset: 4095, size: 60 }),
+        5,
+      ],
+      [
+        'an offset beyond the page',
+        () => evil.putTx({ gref: evil.txGref(0), offset: 65535, size: 65535 }),
+        5,
+      ],
+      [
+        'a later slot over the end of its page',
+        () => {
+          evil.putTx({ gref: evil.txGref(0), flags: NETTXF_more_data, size: 600 });
+          evil.putTx({ gref: evil.txGref(1), offset: 4000, size: 97 });
+        },
+        5,
+      ],
     ];
     for (const [what, breach, fence] of breaches) {
       breach();
@@ -456,7 +505,12 @@ describe('netback under attack', () => {
     const { evil, machine, b } = w;
     const gso = blankFrame(b.mac, evil.mac, { family: 4, proto: 6, payload: 3000, gsoSize: 1000 });
     machine.arena.u8.set(gso.bytes, evil.txPage(0));
-    evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info | NETTXF_csum_blank, size: gso.bytes.length, id: 77 });
+    evil.putTx({
+      gref: evil.txGref(0),
+      flags: NETTXF_extra_info | NETTXF_csum_blank,
+      size: gso.bytes.length,
+      id: 77,
+    });
     evil.putExtra([4, 1]);
     evil.putExtra([1, 0, 1000 & 0xff, 1000 >> 8, 1]);
     evil.publishTx();
@@ -501,7 +555,12 @@ describe('netback under attack', () => {
 
 describe('netfront under attack', () => {
   /** A guest whose back end is the test. */
-  function alone(): { machine: Machine; guest: Guest; respond(index: number, flags: number, status: number, offset?: number): void; publish(rsp: number): void } {
+  function alone(): {
+    machine: Machine;
+    guest: Guest;
+    respond(index: number, flags: number, status: number, offset?: number): void;
+    publish(rsp: number): void;
+  } {
     const machine = new Machine(1 << 28);
     const guest = machine.addGuest('a');
     machine.engine.detach(1);
@@ -526,7 +585,11 @@ describe('netfront under attack', () => {
     machine.settle();
     assert.equal(guest.receive(), undefined);
     assert.deepEqual(dropsOf(machine.arena, guest.netfront), { oversize: 1 });
-    assert.equal(machine.arena.u32[(guest.rxRing + RING_REQ_PROD) / 4], 456, 'every page is posted again, once');
+    assert.equal(
+      machine.arena.u32[(guest.rxRing + RING_REQ_PROD) / 4],
+      456,
+      'every page is posted again, once',
+    );
     machine.close();
   });
 
@@ -554,7 +617,8 @@ describe('netfront under attack', () => {
     const posted = new Set<number>();
     const prod = u32[guest.rxRing / 4];
     assert.equal(prod - index, 256);
-    for (let i = prod - 256; i < prod; i++) posted.add(view.getUint32(guest.rxRing + 64 + (i % 256) * 8 + 4, true));
+    for (let i = prod - 256; i < prod; i++)
+      posted.add(view.getUint32(guest.rxRing + 64 + (i % 256) * 8 + 4, true));
     assert.equal(posted.size, 256, 'no page is posted twice');
     assert.deepEqual(dropsOf(machine.arena, guest.netfront), { 'bad-slot': 600, 'peer-error': 300 });
     machine.close();
@@ -586,7 +650,8 @@ describe('netfront under attack', () => {
       guest.send(plainFrame(BROADCAST, guest.mac, 60));
       machine.settle();
       const prod = u32[guest.txRing / 4];
-      for (; answered !== prod; answered++) view.setInt16(guest.txRing + 64 + (answered % 256) * 12 + 2, NETIF_RSP_NULL, true);
+      for (; answered !== prod; answered++)
+        view.setInt16(guest.txRing + 64 + (answered % 256) * 12 + 2, NETIF_RSP_NULL, true);
       Atomics.store(u32, (guest.txRing + 8) / 4, answered);
     }
     assert.notEqual(guest.netfront.fenced, 0);

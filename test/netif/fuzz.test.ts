@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { COUNTERS_SIZE } from '../../assembly/counters.js';
 import { F_VERDICT, VERDICT_GROUP } from '../../assembly/layout.js';
+import type { Loops } from '../../src/arena/loops.js';
+import { FENCE_NAMES } from '../../src/datapath/counters.js';
 import { PORT_BLOCK } from '../../src/datapath/frames.js';
 import { NETBACK_MEMORY } from '../../src/netif/netback_port.js';
-import { FENCE_NAMES } from '../../src/datapath/counters.js';
-import type { Loops } from '../../src/arena/loops.js';
 import { TRANSFER_NAMES, type Transfer } from '../../src/transfer/transfer.js';
 import { countersOf, dropped } from '../support/drops.js';
 import { type Guest, Machine } from '../support/machine.js';
@@ -98,9 +98,16 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     for (let i = 0; i < 3; i++) machine.settle();
     assert.ok(!engine.waiting, `${when}: frames wait beyond their deadline`);
     const outcomes = ledger.settled + ports().reduce((sum, port) => sum + outcome(port), 0);
-    assert.equal(outcomes, ledger.pulled + ledger.groups * (others - 1), `${when}: frames lost or counted twice`);
+    assert.equal(
+      outcomes,
+      ledger.pulled + ledger.groups * (others - 1),
+      `${when}: frames lost or counted twice`,
+    );
     for (const [from, to] of canaries) {
-      assert.ok(arena.u8.subarray(from, to).every((byte) => byte === CANARY), `${when}: wrote to memory of another`);
+      assert.ok(
+        arena.u8.subarray(from, to).every((byte) => byte === CANARY),
+        `${when}: wrote to memory of another`,
+      );
     }
   };
   const drain = (guest: Guest) => {
@@ -118,7 +125,10 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
       const frame = plainFrame(to.mac, from.mac, 14 + random(5000), random(1000));
       assert.ok(from.send(frame), when);
       machine.settle();
-      assert.ok(Buffer.from(frame).equals(to.receive()?.bytes ?? new Uint8Array()), `${when}: the good pair was harmed`);
+      assert.ok(
+        Buffer.from(frame).equals(to.receive()?.bytes ?? new Uint8Array()),
+        `${when}: the good pair was harmed`,
+      );
     }
   };
 
@@ -136,14 +146,21 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     if (ring % 8 === 0) for (const guest of [a, b]) drain(guest);
     if (evil.netback.fenced === 0) {
       const claimed = arena.u32[evil.txRing / 4];
-      assert.ok((claimed - evil.txAnswered) >>> 0 <= 256 || claimed !== evil.txProd, `${when}: more responses than requests`);
+      assert.ok(
+        (claimed - evil.txAnswered) >>> 0 <= 256 || claimed !== evil.txProd,
+        `${when}: more responses than requests`,
+      );
     } else {
       const [answered, received, why] = [evil.txAnswered, evil.rxAnswered, evil.netback.fenced];
       fences.set(FENCE_NAMES[why], (fences.get(FENCE_NAMES[why]) ?? 0) + 1);
       evil.publishTx();
       evil.publishRx();
       engine.round(machine.now);
-      assert.deepEqual([evil.txAnswered, evil.rxAnswered, evil.netback.fenced], [answered, received, why], `${when}: fenced, yet served`);
+      assert.deepEqual(
+        [evil.txAnswered, evil.rxAnswered, evil.netback.fenced],
+        [answered, received, why],
+        `${when}: fenced, yet served`,
+      );
       engine.detach(evil.vif.id);
       ledger.settled += outcome(evil.netback);
       arena.u8.fill(0, evil.netback.counters, evil.netback.counters + COUNTERS_SIZE);
@@ -156,7 +173,12 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     }
   }
   audit('at the end');
-  assert.deepEqual([...fences.keys()].sort(), Object.values(FENCE_NAMES).filter((name) => !name.includes('response')).sort());
+  assert.deepEqual(
+    [...fences.keys()].sort(),
+    Object.values(FENCE_NAMES)
+      .filter((name) => !name.includes('response'))
+      .sort(),
+  );
   assert.ok(ledger.pulled > RINGS, 'most rings had frames in them');
   for (const guest of [a, b]) assert.equal(guest.netfront.fenced, 0, 'netback never emits junk (XSA-376)');
   machine.close();

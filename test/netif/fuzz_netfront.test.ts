@@ -7,7 +7,13 @@ import { Engine } from '../../src/datapath/engine.js';
 import { FORWARDING_SIZE } from '../../src/datapath/forwarding.js';
 import { PORT_BLOCK } from '../../src/datapath/frames.js';
 import { MEMORY_PORT_SIZE, MemoryPort } from '../../src/datapath/memory_port.js';
-import { GREF_BASE, PAGE_RX_FIRST, PAGE_TX_FIRST, RX_PAGES, TX_BUFFERS } from '../../src/netif/netfront_memory.js';
+import {
+  GREF_BASE,
+  PAGE_RX_FIRST,
+  PAGE_TX_FIRST,
+  RX_PAGES,
+  TX_BUFFERS,
+} from '../../src/netif/netfront_memory.js';
 import { NETFRONT_MEMORY, NetfrontPort } from '../../src/netif/netfront_port.js';
 import { fillBuffers } from '../../src/tap/tap_port.js';
 import { ALL_FEATURES, Machine } from '../support/machine.js';
@@ -51,9 +57,21 @@ test('30,000 hostile sets of responses: no crash, no page posted twice, nothing 
     fillBuffers(arena, buffers, guest.ram + PAGE_TX_FIRST * 4096, TX_BUFFERS);
     const engine = new Engine(arena, loops, forwarding);
     const netfront = new NetfrontPort(arena, loops, {
-      id: 1, name: 'eth0', ram: guest.ram, ramPages: guest.domain.shape.ramPages, grefBase: GREF_BASE, txRing: guest.txRing,
-      rxRing: guest.rxRing, rxPages: guest.ram + PAGE_RX_FIRST * 4096, buffers, features: ALL_FEATURES, block, memory,
-      descriptors: [], notifyTx: () => {}, notifyRx: () => {},
+      id: 1,
+      name: 'eth0',
+      ram: guest.ram,
+      ramPages: guest.domain.shape.ramPages,
+      grefBase: GREF_BASE,
+      txRing: guest.txRing,
+      rxRing: guest.rxRing,
+      rxPages: guest.ram + PAGE_RX_FIRST * 4096,
+      buffers,
+      features: ALL_FEATURES,
+      block,
+      memory,
+      descriptors: [],
+      notifyTx: () => {},
+      notifyRx: () => {},
     });
     const wire = new MemoryPort(arena, loops, { id: 2, name: 'wire', block: wireBlock, memory: wireMemory });
     engine.attach(netfront);
@@ -69,7 +87,8 @@ test('30,000 hostile sets of responses: no crash, no page posted twice, nothing 
   let received = 0;
   for (let ring = 0; ring < RINGS; ring++) {
     const when = `ring ${ring} of seed ${seed}`;
-    for (let i = random(6); i > 0; i--) wire.send(plainFrame(BROADCAST, guest.mac, 14 + random(random(4) === 0 ? 60_000 : 1500)));
+    for (let i = random(6); i > 0; i--)
+      wire.send(plainFrame(BROADCAST, guest.mac, 14 + random(random(4) === 0 ? 60_000 : 1500)));
     engine.round(machine.now);
     // Receive responses: mostly sound ones, some spoilt, in any number.
     const posted = (u32[guest.rxRing / 4] - rx) >>> 0;
@@ -119,12 +138,18 @@ test('30,000 hostile sets of responses: no crash, no page posted twice, nothing 
       assert.equal(pages.size, (prod - rx) >>> 0, `${when}: a page is posted twice`);
       for (const gref of pages) {
         const page = gref - GREF_BASE;
-        assert.ok(page >= PAGE_RX_FIRST && page < PAGE_RX_FIRST + RX_PAGES, `${when}: page ${page} is no receive page`);
+        assert.ok(
+          page >= PAGE_RX_FIRST && page < PAGE_RX_FIRST + RX_PAGES,
+          `${when}: page ${page} is no receive page`,
+        );
       }
     }
     if (ring % 1000 === 0) {
       for (const [from, to] of canaries) {
-        assert.ok(u8.subarray(from, to).every((byte) => byte === CANARY), `${when}: wrote beside its memory`);
+        assert.ok(
+          u8.subarray(from, to).every((byte) => byte === CANARY),
+          `${when}: wrote beside its memory`,
+        );
       }
     }
   }

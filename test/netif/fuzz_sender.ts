@@ -1,6 +1,9 @@
 /** Hostile ring contents for the fuzz tests: from nearly right to plain noise. */
 import {
-  NETTXF_csum_blank, NETTXF_data_validated, NETTXF_extra_info, NETTXF_more_data,
+  NETTXF_csum_blank,
+  NETTXF_data_validated,
+  NETTXF_extra_info,
+  NETTXF_more_data,
 } from '../../src/abi/netif.js';
 import { RX_ENTRY_SIZE, TX_ENTRY_SIZE } from '../../src/abi/ring.js';
 import type { Arena } from '../../src/arena/arena.js';
@@ -70,8 +73,14 @@ export class HostileSender {
     const first = random(PAGES - 24);
     const pieces = Array.from({ length: slots }, () => 1 + random(random(3) === 0 ? 4000 : 200));
     pieces[0] += 13;
-    const total = Math.min(65535, pieces.reduce((sum, n) => sum + n, 0));
-    this.#arena.u8.set(plainFrame(this.#target(), this.#source(), 14, random(1000)), this.#guest.txPage(first));
+    const total = Math.min(
+      65535,
+      pieces.reduce((sum, n) => sum + n, 0),
+    );
+    this.#arena.u8.set(
+      plainFrame(this.#target(), this.#source(), 14, random(1000)),
+      this.#guest.txPage(first),
+    );
     const bad = Array.from({ length: spoilt }, () => random(slots));
     pieces.forEach((size, i) => {
       const slot = {
@@ -98,7 +107,12 @@ export class HostileSender {
     const random = this.#random;
     const family = random(2) === 0 ? 4 : 6;
     const gsoSize = random(3) === 0 ? undefined : pick(random, [1, 8, 536, 1000, 1448, 65535]);
-    const shape = { family, proto: 6, payload: random(3800), ...(gsoSize === undefined ? {} : { gsoSize }) } as const;
+    const shape = {
+      family,
+      proto: 6,
+      payload: random(3800),
+      ...(gsoSize === undefined ? {} : { gsoSize }),
+    } as const;
     const frame = blankFrame(this.#target(), this.#source(), shape);
     if (random(4) === 0) frame.bytes[14 + random(40)] = random(256);
     const page = random(PAGES);
@@ -122,14 +136,24 @@ export class HostileSender {
     for (let i = 0; i < slots; i++) {
       const last = i + 1 === slots && random(2) === 0;
       const size = random(5) === 0 ? 0 : 1 + random(30);
-      this.#guest.putTx({ gref: this.#guest.txGref(i % PAGES), flags: last ? 0 : NETTXF_more_data, size: i === 0 ? slots * 15 : size });
+      this.#guest.putTx({
+        gref: this.#guest.txGref(i % PAGES),
+        flags: last ? 0 : NETTXF_more_data,
+        size: i === 0 ? slots * 15 : size,
+      });
     }
   }
 
   #noise(): void {
     const random = this.#random;
     for (let i = random(6); i >= 0; i--) {
-      this.#guest.putTx({ gref: random(0x7fffffff) * 2, offset: random(65536), flags: random(65536), id: random(65536), size: random(65536) });
+      this.#guest.putTx({
+        gref: random(0x7fffffff) * 2,
+        offset: random(65536),
+        flags: random(65536),
+        id: random(65536),
+        size: random(65536),
+      });
     }
   }
 
@@ -139,7 +163,8 @@ export class HostileSender {
     const count = random(5) === 0 ? random(300) : random(Math.max(1, Math.min(room, 60)));
     const garbage = random(4) === 0;
     this.#guest.postRx(count, random(256), (n) => {
-      if (garbage && random(3) === 0) return random(2) === 0 ? pick(random, GREFS) : this.#guest.txGref(n % PAGES);
+      if (garbage && random(3) === 0)
+        return random(2) === 0 ? pick(random, GREFS) : this.#guest.txGref(n % PAGES);
       return this.#guest.rxGref(n % 256);
     });
     if (random(60) === 0) this.#guest.publishRx(this.#index(this.#guest.rxProd));
@@ -147,7 +172,11 @@ export class HostileSender {
 
   #index(near: number): number {
     const random = this.#random;
-    return (random(2) === 0 ? near + random(600) - 300 : pick(random, [0, 0x7fffffff, 0xffffffff, random(0x7fffffff)])) >>> 0;
+    return (
+      (random(2) === 0
+        ? near + random(600) - 300
+        : pick(random, [0, 0x7fffffff, 0xffffffff, random(0x7fffffff)])) >>> 0
+    );
   }
 
   /** Some grants end, some change, some come back. */
@@ -162,7 +191,8 @@ export class HostileSender {
       if (what === 0) this.#guest.grants.end(gref);
       else if (what === 1) this.#guest.grants.grant(gref, 0, frame, true);
       else if (what === 2) this.#guest.grants.grant(gref, 1 + random(5), frame, false);
-      else if (what === 3) this.#guest.grants.grant(gref, 0, random(2) === 0 ? 6144 + random(100) : 0xffffffff, false);
+      else if (what === 3)
+        this.#guest.grants.grant(gref, 0, random(2) === 0 ? 6144 + random(100) : 0xffffffff, false);
       else this.#guest.grants.grant(gref, 0, frame, transmit);
     }
   }

@@ -34,7 +34,10 @@ function drain(guest: Guest): { bytes: Uint8Array; vnet: Uint8Array }[] {
 }
 
 /** A received frame with whatever its vnet header leaves to do done. */
-function finished(sent: ReturnType<typeof blankFrame>, got: { bytes: Uint8Array; vnet: Uint8Array }): Uint8Array {
+function finished(
+  sent: ReturnType<typeof blankFrame>,
+  got: { bytes: Uint8Array; vnet: Uint8Array },
+): Uint8Array {
   return (got.vnet[VNET_FLAGS] & 1) !== 0 ? whole({ ...sent, bytes: got.bytes }) : got.bytes;
 }
 
@@ -73,7 +76,11 @@ for (const transfer of TRANSFER_NAMES) {
           machine.settle();
           const [got] = drain(b);
           assert.deepEqual(got.bytes.length, sent.bytes.length);
-          assert.ok(Buffer.from(got.bytes).subarray(sent.bytes.length - payload).equals(sent.bytes.subarray(sent.bytes.length - payload)));
+          assert.ok(
+            Buffer.from(got.bytes)
+              .subarray(sent.bytes.length - payload)
+              .equals(sent.bytes.subarray(sent.bytes.length - payload)),
+          );
           const header = new DataView(got.vnet.buffer);
           assert.equal(got.vnet[VNET_GSO_TYPE], family === 4 ? 1 : 4);
           assert.equal(header.getUint16(VNET_GSO_SIZE, true), 1448);
@@ -124,7 +131,10 @@ for (const transfer of TRANSFER_NAMES) {
       const sent = blankFrame(BROADCAST, a.mac, { family: 4, proto: 6, payload: 5000, gsoSize: 1000 });
       a.send(sent.bytes, sent.vnet);
       machine.settle();
-      assert.deepEqual(drain(unable).map((f) => f.bytes), referenceSegments(sent.bytes, sent.l3, sent.l4, 1000));
+      assert.deepEqual(
+        drain(unable).map((f) => f.bytes),
+        referenceSegments(sent.bytes, sent.l3, sent.l4, 1000),
+      );
       assert.equal(drain(able).length, 1);
       assert.equal(host.receive()?.bytes.length, sent.bytes.length);
       assert.equal(drain(a).length, 0);
@@ -140,7 +150,10 @@ for (const transfer of TRANSFER_NAMES) {
           const sent = blankFrame(b.mac, a.mac, { family, proto: 6, payload: 9000, gsoSize: 1400 });
           a.send(sent.bytes, sent.vnet);
           machine.settle();
-          assert.deepEqual(drain(b).map((f) => f.bytes), referenceSegments(sent.bytes, sent.l3, sent.l4, 1400));
+          assert.deepEqual(
+            drain(b).map((f) => f.bytes),
+            referenceSegments(sent.bytes, sent.l3, sent.l4, 1400),
+          );
           machine.close();
         }
       }

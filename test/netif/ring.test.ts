@@ -5,9 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import {
+  NETTXF_csum_blank,
+  NETTXF_data_validated,
+  NETTXF_extra_info,
+  NETTXF_more_data,
+} from '../../src/abi/netif.js';
 import { Arena } from '../../src/arena/arena.js';
 import { instantiateLoops } from '../../src/arena/loops.js';
-import { NETTXF_csum_blank, NETTXF_data_validated, NETTXF_extra_info, NETTXF_more_data } from '../../src/abi/netif.js';
 import { GREF_BASE, PAGE_RX_FIRST, PAGE_TX_FIRST, TX_BUFFERS } from '../../src/netif/netfront_memory.js';
 import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { countersOf } from '../support/drops.js';
@@ -58,9 +63,16 @@ function askMacros(rows: readonly (readonly number[])[]): number[][] | undefined
     const program = join(scratch, 'ring');
     const build = spawnSync('gcc', ['-w', '-o', program, join(scratch, 'ring.c')], { encoding: 'utf8' });
     if (build.status !== 0) return undefined;
-    const run = spawnSync(program, { input: rows.map((row) => row.join(' ')).join('\n'), encoding: 'utf8', maxBuffer: 1 << 26 });
+    const run = spawnSync(program, {
+      input: rows.map((row) => row.join(' ')).join('\n'),
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
     assert.equal(run.status, 0);
-    return run.stdout.trim().split('\n').map((line) => line.split(' ').map(Number));
+    return run.stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ').map(Number));
   } finally {
     rmSync(scratch, { recursive: true });
   }
@@ -70,7 +82,17 @@ describe('event suppression', () => {
   test('notifies exactly when the C macros do, at every place of the index space', (t) => {
     const random = randomSource(2026);
     const rows = Array.from({ length: 20_000 }, () => {
-      const from = pick(random, [0, 1, 255, 256, 0x7fffffff, 0x80000000, 0xffffff00, 0xffffffff, random(0x7fffffff) * 2]);
+      const from = pick(random, [
+        0,
+        1,
+        255,
+        256,
+        0x7fffffff,
+        0x80000000,
+        0xffffff00,
+        0xffffffff,
+        random(0x7fffffff) * 2,
+      ]);
       const to = (from + random(257)) >>> 0;
       const event = random(3) === 0 ? random(0x7fffffff) * 2 : (from + random(520) - 130) >>> 0;
       return [from, to, event, random(2) === 0 ? to : (to - random(300)) >>> 0];
@@ -84,7 +106,11 @@ describe('event suppression', () => {
       arena.u32.set([from, event, from, event], ring);
       const requests = loops.pushRequests(ring * 4, from, to) ? 1 : 0;
       const responses = loops.pushResponses(ring * 4, from, to) ? 1 : 0;
-      assert.deepEqual([requests, responses], expected[i].slice(0, 2), `from ${from} to ${to}, event ${event}`);
+      assert.deepEqual(
+        [requests, responses],
+        expected[i].slice(0, 2),
+        `from ${from} to ${to}, event ${event}`,
+      );
       assert.deepEqual([arena.u32[ring], arena.u32[ring + 2]], [to, to]);
     });
   });
@@ -96,11 +122,14 @@ describe('event suppression', () => {
       [0xfffffffe, 3, 0xffffffff, 3],
     ]);
     if (!expected) return t.skip('needs gcc and libxen-dev');
-    assert.deepEqual(expected.map((row) => [row[2], row[3] >>> 0]), [
-      [0, 6],
-      [1, 1],
-      [0, 4],
-    ]);
+    assert.deepEqual(
+      expected.map((row) => [row[2], row[3] >>> 0]),
+      [
+        [0, 6],
+        [1, 1],
+        [0, 4],
+      ],
+    );
     const machine = new Machine(1 << 28);
     const guest = machine.addBareGuest('a');
     for (let i = 0; i < 5; i++) guest.putPacket(plainFrame(BROADCAST, guest.mac, 60));
@@ -145,7 +174,10 @@ describe('ring entries', () => {
     assert.ok(first >= GREF_BASE + PAGE_TX_FIRST && first < GREF_BASE + PAGE_TX_FIRST + TX_BUFFERS * 16);
     const ids = [0, 1, 2, 3].map((i) => machine.arena.view.getUint16(a.txRing + 64 + i * 12 + 8, true));
     assert.equal(entry(0), `${le32(first)} 00 00 ${le16(NETTXF_more_data)} ${le16(ids[0])} ${le16(10_000)}`);
-    assert.equal(entry(1), `${le32(first + 1)} 00 00 ${le16(NETTXF_more_data)} ${le16(ids[1])} ${le16(4096)}`);
+    assert.equal(
+      entry(1),
+      `${le32(first + 1)} 00 00 ${le16(NETTXF_more_data)} ${le16(ids[1])} ${le16(4096)}`,
+    );
     assert.equal(entry(2), `${le32(first + 2)} 00 00 00 00 ${le16(ids[2])} ${le16(10_000 - 8192)}`);
     const gso = blankFrame(BROADCAST, a.mac, { family: 6, proto: 6, payload: 5000, gsoSize: 1440 });
     a.send(gso.bytes, gso.vnet);
@@ -154,7 +186,11 @@ describe('ring entries', () => {
     const second = machine.arena.view.getUint32(a.txRing + 64 + 36, true);
     const id = machine.arena.view.getUint16(a.txRing + 64 + 36 + 8, true);
     assert.equal(entry(3), `${le32(second)} 00 00 ${le16(flags)} ${le16(id)} ${le16(gso.bytes.length)}`);
-    assert.equal(entry(4), `01 00 ${le16(1440)} 02 00 00 00 00 00 00 00`, 'type GSO, no more; size; TCPv6; zeroes');
+    assert.equal(
+      entry(4),
+      `01 00 ${le16(1440)} 02 00 00 00 00 00 00 00`,
+      'type GSO, no more; size; TCPv6; zeroes',
+    );
     assert.equal(machine.arena.u32[a.txRing / 4], 6);
     machine.close();
   });
@@ -183,7 +219,10 @@ describe('ring entries', () => {
     const tx = (i: number) => hex(machine.arena.u8.slice(a.txEntry(i), a.txEntry(i) + 4));
     const rx = (i: number) => hex(machine.arena.u8.slice(b.rxEntry(i), b.rxEntry(i) + 8));
     assert.deepEqual([tx(0), tx(1)], ['34 12 00 00', 'fe ff 00 00']);
-    assert.deepEqual([rx(0), rx(1)], [`00 00 00 00 04 00 ${le16(4096)}`, `01 00 00 00 00 00 ${le16(6000 - 4096)}`]);
+    assert.deepEqual(
+      [rx(0), rx(1)],
+      [`00 00 00 00 04 00 ${le16(4096)}`, `01 00 00 00 00 00 ${le16(6000 - 4096)}`],
+    );
     assert.deepEqual([a.txAnswered, b.rxAnswered], [2, 2]);
     machine.close();
   });

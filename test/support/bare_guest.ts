@@ -3,18 +3,39 @@
  * Ring entries are addressed by free-running index.
  */
 import {
-  NETTXF_more_data, RXREQ_GREF, RXREQ_ID, RXRSP_FLAGS, RXRSP_ID, RXRSP_OFFSET, RXRSP_STATUS, TXREQ_FLAGS, TXREQ_GREF, TXREQ_ID,
-  TXREQ_OFFSET, TXREQ_SIZE, TXRSP_ID, TXRSP_STATUS,
+  NETTXF_more_data,
+  RXREQ_GREF,
+  RXREQ_ID,
+  RXRSP_FLAGS,
+  RXRSP_ID,
+  RXRSP_OFFSET,
+  RXRSP_STATUS,
+  TXREQ_FLAGS,
+  TXREQ_GREF,
+  TXREQ_ID,
+  TXREQ_OFFSET,
+  TXREQ_SIZE,
+  TXRSP_ID,
+  TXRSP_STATUS,
 } from '../../src/abi/netif.js';
 import {
-  NETIF_RING_SIZE, RING_ENTRIES, RING_REQ_PROD, RING_RSP_PROD, RX_ENTRY_SIZE, TX_ENTRY_SIZE,
+  NETIF_RING_SIZE,
+  RING_ENTRIES,
+  RING_REQ_PROD,
+  RING_RSP_PROD,
+  RX_ENTRY_SIZE,
+  TX_ENTRY_SIZE,
 } from '../../src/abi/ring.js';
 import type { Arena } from '../../src/arena/arena.js';
 import type { Loops } from '../../src/arena/loops.js';
-import {
-  GREF_BASE, PAGE_RX_FIRST, PAGE_RX_RING, PAGE_TX_FIRST, PAGE_TX_RING,
-} from '../../src/netif/netfront_memory.js';
 import type { NetbackPort } from '../../src/netif/netback_port.js';
+import {
+  GREF_BASE,
+  PAGE_RX_FIRST,
+  PAGE_RX_RING,
+  PAGE_TX_FIRST,
+  PAGE_TX_RING,
+} from '../../src/netif/netfront_memory.js';
 import type { Domain } from '../../src/xen/embedded/domain.js';
 import type { EmbeddedGrantOwner } from '../../src/xen/embedded/grants.js';
 

@@ -13,7 +13,13 @@ import { PORT_BLOCK } from '../../src/datapath/frames.js';
 import { MEMORY_PORT_SIZE, MemoryPort } from '../../src/datapath/memory_port.js';
 import { SEGMENTS_SIZE } from '../../src/netif/netback_port.js';
 import {
-  GREF_BASE, grantAll, PAGE_RX_FIRST, PAGE_RX_RING, PAGE_TX_FIRST, PAGE_TX_RING, TX_BUFFERS,
+  GREF_BASE,
+  grantAll,
+  PAGE_RX_FIRST,
+  PAGE_RX_RING,
+  PAGE_TX_FIRST,
+  PAGE_TX_RING,
+  TX_BUFFERS,
 } from '../../src/netif/netfront_memory.js';
 import { NETFRONT_MEMORY, NetfrontPort } from '../../src/netif/netfront_port.js';
 import { fillBuffers } from '../../src/tap/tap_port.js';
@@ -74,16 +80,45 @@ export class Machine {
     const vif = this.#vif(name, domain, options);
     const engine = new Engine(arena, loops, alloc(FORWARDING_SIZE));
     const netfront = new NetfrontPort(arena, loops, {
-      id: 1, name: 'eth0', ram, ramPages: domain.shape.ramPages, grefBase: GREF_BASE, txRing, rxRing,
-      rxPages: ram + PAGE_RX_FIRST * 4096, buffers, features: options.backendFeatures ?? ALL_FEATURES,
-      block: alloc(PORT_BLOCK), memory: alloc(NETFRONT_MEMORY), descriptors: [], notifyTx: () => {}, notifyRx: () => {},
+      id: 1,
+      name: 'eth0',
+      ram,
+      ramPages: domain.shape.ramPages,
+      grefBase: GREF_BASE,
+      txRing,
+      rxRing,
+      rxPages: ram + PAGE_RX_FIRST * 4096,
+      buffers,
+      features: options.backendFeatures ?? ALL_FEATURES,
+      block: alloc(PORT_BLOCK),
+      memory: alloc(NETFRONT_MEMORY),
+      descriptors: [],
+      notifyTx: () => {},
+      notifyRx: () => {},
     });
-    const wire = new MemoryPort(arena, loops, { id: 2, name: 'wire', block: alloc(PORT_BLOCK), memory: alloc(MEMORY_PORT_SIZE) });
+    const wire = new MemoryPort(arena, loops, {
+      id: 2,
+      name: 'wire',
+      block: alloc(PORT_BLOCK),
+      memory: alloc(MEMORY_PORT_SIZE),
+    });
     engine.attach(netfront);
     engine.attach(wire);
     engine.forwarding.wire(1, 2);
     const { mac, port: netback } = vif;
-    const guest = new Guest({ domain, mac, wire, netfront, netback, engine, grants, ram, txRing, rxRing, buffers });
+    const guest = new Guest({
+      domain,
+      mac,
+      wire,
+      netfront,
+      netback,
+      engine,
+      grants,
+      ram,
+      txRing,
+      rxRing,
+      buffers,
+    });
     this.guests.push(guest);
     return guest;
   }

@@ -1,9 +1,18 @@
 /** Frames for the tests: plain ones with recognizable bytes, and TCP and UDP whose checksum is left blank. */
-import {
-  VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VNET_CSUM_OFFSET,
-  VNET_CSUM_START, VNET_FLAGS, VNET_GSO_SIZE, VNET_GSO_TYPE, VNET_HDR_LEN,
-} from '../../src/abi/virtio_net.js';
+
 import { VNET_SIZE } from '../../assembly/layout.js';
+import {
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+  VIRTIO_NET_HDR_GSO_NONE,
+  VIRTIO_NET_HDR_GSO_TCPV4,
+  VIRTIO_NET_HDR_GSO_TCPV6,
+  VNET_CSUM_OFFSET,
+  VNET_CSUM_START,
+  VNET_FLAGS,
+  VNET_GSO_SIZE,
+  VNET_GSO_TYPE,
+  VNET_HDR_LEN,
+} from '../../src/abi/virtio_net.js';
 import { completed, pseudoHeader, referenceSum } from '../assembly/offload_reference.js';
 
 export const macOf = (last: number) => Uint8Array.of(0x02, 0, 0, 0, last >>> 8, last & 0xff);

@@ -1,9 +1,9 @@
 /** The back end's side of a guest of the test machine: memory taken once, a netback built in it again and again. */
 import { PORT_BLOCK } from '../../src/datapath/frames.js';
-import { CACHE_PAGES, cacheTables, Persistent } from '../../src/transfer/persistent.js';
 import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../src/netif/netback_port.js';
 import { GREF_BASE, PAGE_RX_RING, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
 import { GrantCopy } from '../../src/transfer/grant_copy.js';
+import { CACHE_PAGES, cacheTables, Persistent } from '../../src/transfer/persistent.js';
 import type { Transfer } from '../../src/transfer/transfer.js';
 import type { Domain } from '../../src/xen/embedded/domain.js';
 import type { GuestOptions } from './guest.js';
@@ -67,9 +67,20 @@ export class Vif {
     arena.u8.fill(0, this.memory, this.memory + NETBACK_MEMORY);
     const transfer = this.#transfer();
     const port = new NetbackPort(arena, loops, {
-      id: this.id, name: `${this.#name}/0`, domid: this.domain.domid, txRing: this.rings, rxRing: this.rings + 4096,
-      features: this.#options.features, block: this.block, memory: this.memory, bounce: this.#bounce, segments,
-      descriptors: [], notifyTx: () => {}, notifyRx: () => {}, transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
+      id: this.id,
+      name: `${this.#name}/0`,
+      domid: this.domain.domid,
+      txRing: this.rings,
+      rxRing: this.rings + 4096,
+      features: this.#options.features,
+      block: this.block,
+      memory: this.memory,
+      bounce: this.#bounce,
+      segments,
+      descriptors: [],
+      notifyTx: () => {},
+      notifyRx: () => {},
+      transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
     });
     port.localizeForeign = (list, n) => this.#machine.localize(list, n);
     if (!engine.attach(port, { mac: this.mac })) throw new Error(`MAC of ${this.#name} is taken`);
@@ -84,8 +95,14 @@ export class Vif {
     const { domid, grants } = this.domain;
     arena.u8.fill(0, this.#tables, this.#tables + cacheTables(grants, this.cachePages));
     return new Persistent(arena, loops, hypervisor.grants, {
-      id: this.id, domid, domains: hypervisor.records, grants, capacity: this.cachePages, window: this.window,
-      tables: this.#tables, counters,
+      id: this.id,
+      domid,
+      domains: hypervisor.records,
+      grants,
+      capacity: this.cachePages,
+      window: this.window,
+      tables: this.#tables,
+      counters,
     });
   }
 }

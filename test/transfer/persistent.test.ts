@@ -3,8 +3,23 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES, COUNTERS_SIZE } from '../../assembly/counters.js';
 import {
-  F_FRAGS, F_NFRAGS, F_SETTLED, FRAME_SIZE, G_ADDR, G_DOM, G_GREF, G_LEN, S_DST_ADDR, S_DST_DOM, S_DST_GREF, S_LEN, S_SRC_ADDR, S_SRC_DOM,
-  S_SRC_GREF, S_STATUS, SEG_SIZE,
+  F_FRAGS,
+  F_NFRAGS,
+  F_SETTLED,
+  FRAME_SIZE,
+  G_ADDR,
+  G_DOM,
+  G_GREF,
+  G_LEN,
+  S_DST_ADDR,
+  S_DST_DOM,
+  S_DST_GREF,
+  S_LEN,
+  S_SRC_ADDR,
+  S_SRC_DOM,
+  S_SRC_GREF,
+  S_STATUS,
+  SEG_SIZE,
 } from '../../assembly/layout.js';
 import { GNTST_no_device_space, GNTST_okay, GNTST_permission_denied } from '../../src/abi/grant_table.js';
 import { Arena } from '../../src/arena/arena.js';
@@ -42,7 +57,14 @@ function setUp() {
   const counters = arena.allocate(COUNTERS_SIZE, 'counters');
   const tables = arena.allocate(cacheTables(domain.grants, CAPACITY), 'tables');
   const transfer = new Persistent(arena, loops, hypervisor.grants, {
-    id: 1, domid: domain.domid, domains: hypervisor.records, grants: domain.grants, capacity: CAPACITY, window, tables, counters,
+    id: 1,
+    domid: domain.domid,
+    domains: hypervisor.records,
+    grants: domain.grants,
+    capacity: CAPACITY,
+    window,
+    tables,
+    counters,
   });
   const segment = arena.allocate(SEG_SIZE * 16, 'segments');
   const buffer = arena.allocate(PAGE, 'buffer');
@@ -92,11 +114,26 @@ function setUp() {
     });
     return transfer.borrow(list, 1, list + 128) === 0;
   };
-  const borrowedPage = (index: number, fragment: number) => u32[u32[(frames + index * FRAME_SIZE + F_FRAGS + fragment * 16) / 4] / 4];
+  const borrowedPage = (index: number, fragment: number) =>
+    u32[u32[(frames + index * FRAME_SIZE + F_FRAGS + fragment * 16) / 4] / 4];
   const counter = (index: number) => Number(view.getBigUint64(counters + index * 8, true));
-  const canary = () => arena.u8.subarray(window + CAPACITY * PAGE, window + (CAPACITY + 1) * PAGE).every((byte) => byte === 0xc5);
+  const canary = () =>
+    arena.u8
+      .subarray(window + CAPACITY * PAGE, window + (CAPACITY + 1) * PAGE)
+      .every((byte) => byte === 0xc5);
   return {
-    arena, owner, transfer, mapped, window, ram, read, write, borrow, borrowedPage, counter, canary,
+    arena,
+    owner,
+    transfer,
+    mapped,
+    window,
+    ram,
+    read,
+    write,
+    borrow,
+    borrowedPage,
+    counter,
+    canary,
     got: (i: number) => u32[buffer / 4 + i],
     fail: (yes: boolean) => {
       failing = yes;
@@ -113,7 +150,10 @@ describe('the mapping cache', () => {
       { slot: 0, frame: 8, writable: true },
       { slot: 1, frame: 9, writable: true },
     ]);
-    assert.deepEqual([c.counter(C_CACHE_HITS), c.counter(C_CACHE_MISSES), c.counter(C_CACHE_EVICTIONS)], [8, 2, 0]);
+    assert.deepEqual(
+      [c.counter(C_CACHE_HITS), c.counter(C_CACHE_MISSES), c.counter(C_CACHE_EVICTIONS)],
+      [8, 2, 0],
+    );
   });
 
   test('never maps more pages than it may: a random run stays in its window and reads the right bytes', () => {
@@ -121,7 +161,10 @@ describe('the mapping cache', () => {
     const random = randomSource(5);
     for (let turn = 0; turn < 5000; turn++) {
       const references = Array.from({ length: 1 + random(4) }, () => 8 + random(200));
-      assert.deepEqual(c.read(...references), references.map(() => GNTST_okay));
+      assert.deepEqual(
+        c.read(...references),
+        references.map(() => GNTST_okay),
+      );
       references.forEach((reference, i) => assert.equal(c.got(i), reference));
     }
     assert.ok(c.mapped.every(({ slot }) => slot >= 0 && slot < CAPACITY));
@@ -154,7 +197,10 @@ describe('the mapping cache', () => {
     const c = setUp();
     const references = Array.from({ length: 12 }, (_, i) => 8 + i);
     const statuses = c.read(...references);
-    assert.deepEqual(statuses, references.map((_, i) => (i < CAPACITY ? GNTST_okay : GNTST_no_device_space)));
+    assert.deepEqual(
+      statuses,
+      references.map((_, i) => (i < CAPACITY ? GNTST_okay : GNTST_no_device_space)),
+    );
     assert.deepEqual(c.read(30), [GNTST_okay], 'the next batch may evict');
     assert.ok(c.canary());
   });
@@ -164,8 +210,14 @@ describe('the mapping cache', () => {
     assert.ok(c.borrow(0, 8, 9, 10));
     assert.ok(c.borrow(1, 11, 12));
     for (let i = 0; i < 100; i++) assert.deepEqual(c.read(20 + i), [GNTST_okay]);
-    assert.deepEqual([0, 1, 2].map((i) => c.borrowedPage(0, i)), [8, 9, 10]);
-    assert.deepEqual([0, 1].map((i) => c.borrowedPage(1, i)), [11, 12]);
+    assert.deepEqual(
+      [0, 1, 2].map((i) => c.borrowedPage(0, i)),
+      [8, 9, 10],
+    );
+    assert.deepEqual(
+      [0, 1].map((i) => c.borrowedPage(1, i)),
+      [11, 12],
+    );
     assert.ok(c.borrow(2, 13, 14, 15));
     assert.deepEqual(c.read(50), [GNTST_no_device_space], 'all pages are in flight');
     assert.equal(c.borrow(3, 50), false);

@@ -69,7 +69,10 @@ export function transferSuite(sender: TransferName, receiver: TransferName): voi
         bare.publishTx();
         machine.settle();
         const got = b.receive();
-        assert.ok(got && Buffer.from(bytes).equals(got.bytes), `turn ${turn}: ${slots} slots, ${total} bytes`);
+        assert.ok(
+          got && Buffer.from(bytes).equals(got.bytes),
+          `turn ${turn}: ${slots} slots, ${total} bytes`,
+        );
       }
       assert.equal(bare.txAnswered, bare.txProd);
     });
@@ -98,13 +101,18 @@ export function transferSuite(sender: TransferName, receiver: TransferName): voi
           machine.settle();
           for (let i = 0; i < 5; i++) {
             if (failing && i === k) continue;
-            assert.ok(Buffer.from(plainFrame(b.mac, bare.mac, 900 + i)).equals(b.receive()!.bytes), `${k}, ${i}`);
+            assert.ok(
+              Buffer.from(plainFrame(b.mac, bare.mac, 900 + i)).equals(b.receive()!.bytes),
+              `${k}, ${i}`,
+            );
           }
           assert.equal(b.receive(), undefined);
           bare.grants.grant(gref, 0, (bare.txPage(33 + k * 2) - bare.ram) / 4096, true);
         }
       }
-      const refused = (dropsOf(machine.arena, bare.netback)['bad-grant'] ?? 0) + (dropsOf(machine.arena, b.netback)['bad-grant'] ?? 0);
+      const refused =
+        (dropsOf(machine.arena, bare.netback)['bad-grant'] ?? 0) +
+        (dropsOf(machine.arena, b.netback)['bad-grant'] ?? 0);
       assert.equal(refused, 5);
     });
 
@@ -123,7 +131,8 @@ export function transferSuite(sender: TransferName, receiver: TransferName): voi
       for (const length of [14, 15, 63, 64, 100, 255, 256, 257, 1499, 4095, 4096, 4097, 9000]) {
         const slots = Math.ceil(length / 4096);
         const first = sink.rxProd;
-        for (let i = 0; i < slots; i++) machine.arena.u8.fill(0xa5, sink.rxPage(first + i), sink.rxPage(first + i + 1));
+        for (let i = 0; i < slots; i++)
+          machine.arena.u8.fill(0xa5, sink.rxPage(first + i), sink.rxPage(first + i + 1));
         sink.postRx(slots, first);
         const frame = plainFrame(sink.mac, a.mac, length);
         a.send(frame);
@@ -131,7 +140,10 @@ export function transferSuite(sender: TransferName, receiver: TransferName): voi
         const page = machine.arena.u8.slice(sink.rxPage(first), sink.rxPage(first + slots));
         assert.equal(sink.rxAnswered, sink.rxProd);
         assert.ok(Buffer.from(frame).equals(page.subarray(0, length)));
-        assert.ok(page.subarray(length).every((byte) => byte === 0xa5), `${length} bytes wrote beyond`);
+        assert.ok(
+          page.subarray(length).every((byte) => byte === 0xa5),
+          `${length} bytes wrote beyond`,
+        );
       }
       machine.engine.detach(sink.vif.id);
     });

@@ -5,8 +5,8 @@ import { describe, test } from 'node:test';
 import { GRANT_ENTRY_SIZE } from '../../src/abi/grant_table.js';
 import { Arena } from '../../src/arena/arena.js';
 import { instantiateLoops } from '../../src/arena/loops.js';
-import { signal } from '../../src/sys/eventfd.js';
 import { SetupError } from '../../src/sys/errors.js';
+import { signal } from '../../src/sys/eventfd.js';
 import { PORTS_PER_DOMAIN } from '../../src/xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../src/xen/embedded/grants.js';
 import { Hypervisor } from '../../src/xen/embedded/hypervisor.js';
@@ -119,7 +119,11 @@ describe('embedded domains', () => {
     for (const flags of [0, 2, 3, 1 | 32, 1 | 64, 1 | 128, 1 | 256, 1 | 0x8000]) {
       arena.view.setUint32(table + 8 * GRANT_ENTRY_SIZE + 4, 1, true);
       arena.view.setUint32(table + 8 * GRANT_ENTRY_SIZE, flags, true);
-      assert.throws(() => hypervisor.grants.map(a.domid, [8], address, false), /no such grant/, `flags ${flags}`);
+      assert.throws(
+        () => hypervisor.grants.map(a.domid, [8], address, false),
+        /no such grant/,
+        `flags ${flags}`,
+      );
     }
     hypervisor.close();
   });

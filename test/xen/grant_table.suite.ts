@@ -3,10 +3,26 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { C_COPIED_BYTES, C_COPIES } from '../../assembly/counters.js';
 import {
-  PAGE_SIZE, S_DST_ADDR, S_DST_DOM, S_DST_GREF, S_DST_OFF, S_LEN, S_SRC_ADDR, S_SRC_DOM, S_SRC_GREF, S_SRC_OFF, S_STATUS, SEG_SIZE,
+  PAGE_SIZE,
+  S_DST_ADDR,
+  S_DST_DOM,
+  S_DST_GREF,
+  S_DST_OFF,
+  S_LEN,
+  S_SRC_ADDR,
+  S_SRC_DOM,
+  S_SRC_GREF,
+  S_SRC_OFF,
+  S_STATUS,
+  SEG_SIZE,
 } from '../../assembly/layout.js';
 import {
-  GNTST_bad_copy_arg, GNTST_bad_domain, GNTST_bad_gntref, GNTST_bad_page, GNTST_okay, GNTST_permission_denied,
+  GNTST_bad_copy_arg,
+  GNTST_bad_domain,
+  GNTST_bad_gntref,
+  GNTST_bad_page,
+  GNTST_okay,
+  GNTST_permission_denied,
 } from '../../src/abi/grant_table.js';
 import type { Arena } from '../../src/arena/arena.js';
 import { GrantError, type GrantOwner, type GrantTable } from '../../src/xen/grant_table.js';
@@ -49,7 +65,10 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
       });
 
     /** Copies and returns each segment's status. */
-    const copy = (p: GrantTablePlatform, moves: readonly { from: End; to: End; length: number }[]): number[] => {
+    const copy = (
+      p: GrantTablePlatform,
+      moves: readonly { from: End; to: End; length: number }[],
+    ): number[] => {
       const bytes = moves.length * SEG_SIZE;
       const list = p.arena.allocate(bytes, 'segments');
       const counters = p.arena.allocate(PAGE_SIZE, 'counters');
@@ -74,13 +93,21 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
       const good = moves.filter((_, i) => statuses[i] === GNTST_okay);
       const counted = (index: number) => Number(p.arena.view.getBigUint64(counters + index * 8, true));
       assert.equal(counted(C_COPIES), good.length);
-      assert.equal(counted(C_COPIED_BYTES), good.reduce((sum, move) => sum + move.length, 0));
+      assert.equal(
+        counted(C_COPIED_BYTES),
+        good.reduce((sum, move) => sum + move.length, 0),
+      );
       p.arena.free(list, bytes);
       p.arena.free(counters, PAGE_SIZE);
       return statuses;
     };
-    const at = (domain: GrantingDomain, reference: number, offset = 0): End => ({ domid: domain.domid, reference, offset });
-    const refused = (status: number) => (error: unknown) => error instanceof GrantError && error.status === status;
+    const at = (domain: GrantingDomain, reference: number, offset = 0): End => ({
+      domid: domain.domid,
+      reference,
+      offset,
+    });
+    const refused = (status: number) => (error: unknown) =>
+      error instanceof GrantError && error.status === status;
 
     run('maps granted pages side by side, and writes go through', (p) => {
       const [a] = p.domains;
@@ -106,7 +133,10 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
       const address = p.arena.allocate(PAGE_SIZE, 'mapping');
       p.table.map(a.domid, [FIRST], address, true);
       assert.equal(a.owner.end(FIRST), false);
-      assert.deepEqual(copy(p, [{ from: at(a, FIRST), to: p.arena.allocate(PAGE_SIZE, 'copy'), length: 64 }]), [GNTST_okay]);
+      assert.deepEqual(
+        copy(p, [{ from: at(a, FIRST), to: p.arena.allocate(PAGE_SIZE, 'copy'), length: 64 }]),
+        [GNTST_okay],
+      );
       assert.equal(a.owner.end(FIRST), false, 'a copy of the same page does not end the mapping');
       p.table.unmap(a.domid, [FIRST], address);
       assert.equal(a.owner.end(FIRST), true);
@@ -128,14 +158,18 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
     run('refuses to map what is not granted, and maps all or nothing', (p) => {
       const [a, b] = p.domains;
       const address = p.arena.allocate(3 * PAGE_SIZE, 'mapping');
-      const tryMap = (references: number[], writable = true, domid = a.domid) => () => p.table.map(domid, references, address, writable);
+      const tryMap =
+        (references: number[], writable = true, domid = a.domid) =>
+        () =>
+          p.table.map(domid, references, address, writable);
       a.owner.grant(FIRST, 0, 1, false);
       a.owner.grant(FIRST + 1, 0, 2, true);
       a.owner.grant(FIRST + 2, b.domid, 3, false);
       a.owner.grant(FIRST + 3, 0, a.frames, false);
       a.owner.grant(FIRST + 4, 0, 0xffffffff, false);
       assert.throws(tryMap([FIRST + 9]), refused(GNTST_bad_gntref));
-      for (const reference of [a.owner.size, 0xffffffff, -1]) assert.throws(tryMap([reference]), refused(GNTST_bad_gntref));
+      for (const reference of [a.owner.size, 0xffffffff, -1])
+        assert.throws(tryMap([reference]), refused(GNTST_bad_gntref));
       assert.throws(tryMap([FIRST + 1]), refused(GNTST_permission_denied));
       assert.throws(tryMap([FIRST + 2]), refused(GNTST_bad_domain));
       assert.throws(tryMap([FIRST + 3]), refused(GNTST_bad_page));
@@ -178,7 +212,9 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
         p.arena.u8.fill(0xcc, here, here + PAGE_SIZE);
         const expected = new Uint8Array(PAGE_SIZE).fill(0xcc);
         expected.set(bytes.subarray(offset, offset + length), to);
-        assert.deepEqual(copy(p, [{ from: at(a, FIRST, offset), to: at(b, FIRST, to), length }]), [GNTST_okay]);
+        assert.deepEqual(copy(p, [{ from: at(a, FIRST, offset), to: at(b, FIRST, to), length }]), [
+          GNTST_okay,
+        ]);
         assert.deepEqual(b.read(2), expected);
         assert.deepEqual(copy(p, [{ from: at(a, FIRST, offset), to: here + to, length }]), [GNTST_okay]);
         assert.deepEqual(p.arena.u8.slice(here, here + PAGE_SIZE), expected);
@@ -202,13 +238,21 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
       const bad: readonly [string, { from: End; to: End; length: number }, number][] = [
         ['no such grant', { from: at(a, FIRST + 9), to: here, length: 64 }, GNTST_bad_gntref],
         ['beyond the table', { from: at(a, 0xffffffff), to: here, length: 64 }, GNTST_bad_gntref],
-        ['written though read-only', { from: here, to: at(a, FIRST + 1), length: 64 }, GNTST_permission_denied],
+        [
+          'written though read-only',
+          { from: here, to: at(a, FIRST + 1), length: 64 },
+          GNTST_permission_denied,
+        ],
         ["another's", { from: at(a, FIRST + 2), to: here, length: 64 }, GNTST_bad_domain],
         ['beyond RAM', { from: at(a, FIRST + 3), to: here, length: 64 }, GNTST_bad_page],
         ['over the end of the page', { from: at(a, FIRST, 4090), to: here, length: 7 }, GNTST_bad_copy_arg],
         ['offset beyond the page', { from: here, to: at(a, FIRST, 65535), length: 1 }, GNTST_bad_copy_arg],
         ['longer than a page', { from: at(a, FIRST), to: here, length: 65535 }, GNTST_bad_copy_arg],
-        ['good source, bad target', { from: at(a, FIRST), to: at(a, FIRST + 1), length: 1 }, GNTST_permission_denied],
+        [
+          'good source, bad target',
+          { from: at(a, FIRST), to: at(a, FIRST + 1), length: 1 },
+          GNTST_permission_denied,
+        ],
       ];
       for (const [what, element, status] of bad) {
         for (let k = 0; k < 6; k++) {
@@ -218,13 +262,20 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
           assert.deepEqual(copy(p, moves), expected, `${what}, element ${k}`);
           for (let i = 0; i < 6; i++) {
             const bytes = i === k ? new Uint8Array(64) : pattern(PAGE_SIZE, 1).subarray(i * 64, i * 64 + 64);
-            assert.deepEqual(p.arena.u8.slice(here + i * 64, here + i * 64 + 64), Uint8Array.from(bytes), what);
+            assert.deepEqual(
+              p.arena.u8.slice(here + i * 64, here + i * 64 + 64),
+              Uint8Array.from(bytes),
+              what,
+            );
           }
           assert.equal(a.owner.end(FIRST), true, `${what}: a grant stayed marked`);
           a.owner.grant(FIRST, 0, 1, false);
         }
       }
-      assert.equal(copy(p, [{ from: { domid: p.nobody, reference: FIRST, offset: 0 }, to: here, length: 1 }])[0] < 0, true);
+      assert.equal(
+        copy(p, [{ from: { domid: p.nobody, reference: FIRST, offset: 0 }, to: here, length: 1 }])[0] < 0,
+        true,
+      );
     });
 
     run('more elements than one system call takes', (p) => {

@@ -1,6 +1,7 @@
 /** The memory of one embedded domain: sealed RAM, a grant table in pages of its own, event channels. */
-import { GRANT_ENTRY_SIZE } from '../../abi/grant_table.js';
+
 import { PAGE_SIZE } from '../../../assembly/layout.js';
+import { GRANT_ENTRY_SIZE } from '../../abi/grant_table.js';
 import type { Arena } from '../../arena/arena.js';
 import { SetupError } from '../../sys/errors.js';
 import { createEventFd } from '../../sys/eventfd.js';
@@ -43,7 +44,13 @@ export class Domain implements DomainMemory {
   #gone = false;
 
   /** Throws SetupError or SysError; nothing is left behind then. `records`: the domain records in the arena. */
-  constructor(arena: Arena, records: number, domid: number, name: string, shape: DomainShape = DEFAULT_SHAPE) {
+  constructor(
+    arena: Arena,
+    records: number,
+    domid: number,
+    name: string,
+    shape: DomainShape = DEFAULT_SHAPE,
+  ) {
     this.#arena = arena;
     this.#records = records;
     this.domid = domid;

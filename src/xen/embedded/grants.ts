@@ -3,14 +3,31 @@
  * its RAM, another file, is mapped whole outside the arena, as the hypervisor's own view, for grant copies only.
  * Granted pages reach the arena one by one. The entries are checked and marked exactly as Xen does.
  */
+
 import {
-  GNTST_bad_domain, GNTST_bad_gntref, GNTST_bad_page, GNTST_okay, GNTST_permission_denied, GRANT_ENTRY_SIZE, GTF_permit_access,
-  GTF_reading, GTF_readonly, GTF_type_mask, GTF_writing,
-} from '../../abi/grant_table.js';
-import {
-  DOM_BASE, DOM_FRAMES, DOM_GRANTS, DOM_SIZE, DOM_TABLE, DOMAINS_MAX, IOV_MAX, IOVEC_SIZE,
+  DOM_BASE,
+  DOM_FRAMES,
+  DOM_GRANTS,
+  DOM_SIZE,
+  DOM_TABLE,
+  DOMAINS_MAX,
+  IOV_MAX,
+  IOVEC_SIZE,
 } from '../../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../../assembly/layout.js';
+import {
+  GNTST_bad_domain,
+  GNTST_bad_gntref,
+  GNTST_bad_page,
+  GNTST_okay,
+  GNTST_permission_denied,
+  GRANT_ENTRY_SIZE,
+  GTF_permit_access,
+  GTF_reading,
+  GTF_readonly,
+  GTF_type_mask,
+  GTF_writing,
+} from '../../abi/grant_table.js';
 import type { Arena } from '../../arena/arena.js';
 import type { Loops } from '../../arena/loops.js';
 import { copyVectors } from '../../sys/vector_io.js';
@@ -33,7 +50,12 @@ export interface DomainMemory {
 }
 
 /** Enters or (undefined) removes a domain in the records at `domains`. */
-export function recordDomain(arena: Arena, domains: number, domid: number, memory: DomainMemory | undefined): void {
+export function recordDomain(
+  arena: Arena,
+  domains: number,
+  domid: number,
+  memory: DomainMemory | undefined,
+): void {
   const record = domains + domid * DOM_SIZE;
   if (!memory) {
     Atomics.store(arena.u32, (record + DOM_TABLE) / 4, 0);

@@ -27,7 +27,13 @@ export class Hypervisor implements EventChannels {
     this.#arena = arena;
     this.records = arena.allocate(DOMAINS_SIZE, 'domain records');
     this.#iovecs = arena.allocate(IOVECS_SIZE, 'grant copies');
-    this.grants = new EmbeddedGrantTable(arena, loops, this.records, this.#iovecs, (domid) => this.domain(domid)?.ramFd);
+    this.grants = new EmbeddedGrantTable(
+      arena,
+      loops,
+      this.records,
+      this.#iovecs,
+      (domid) => this.domain(domid)?.ramFd,
+    );
   }
 
   /** A new domain with the lowest number not used lately. Throws SetupError when there are too many. */

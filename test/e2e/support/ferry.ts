@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import type { GuestInfo, Vif } from '../../../src/daemon/api.js';
 import { ControlClient } from '../../../src/daemon/client.js';
 import type { PortCounters } from '../../../src/datapath/counters.js';
-import { background, type Background, Place, until } from './place.js';
+import { type Background, background, Place, until } from './place.js';
 
 export const ENTRY = fileURLToPath(new URL('../../../src/cli/entry.js', import.meta.url));
 export const HOST = { v4: '10.206.0.1', v6: 'fd4e:4652::1' };
@@ -56,7 +56,9 @@ export class Ferry {
     const directory = mkdtempSync(join(tmpdir(), 'netferry-e2e-'));
     // Holds the namespace, so that what a dead daemon leaves behind can be seen.
     const stay = 'ip link set lo up && echo ready && exec sleep 86400';
-    const keeper = background(spawn('unshare', ['--net', 'sh', '-c', stay], { stdio: ['ignore', 'pipe', 'inherit'], detached: true }));
+    const keeper = background(
+      spawn('unshare', ['--net', 'sh', '-c', stay], { stdio: ['ignore', 'pipe', 'inherit'], detached: true }),
+    );
     await until('a network namespace', () => keeper.text().includes('ready'));
     const ferry = new Ferry(directory, keeper);
     await ferry.up(...options);
@@ -66,7 +68,15 @@ export class Ferry {
   /** Starts the daemon: the first, or the next after one that ended. */
   async up(...options: string[]): Promise<void> {
     const addresses = ['--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`];
-    this.daemon = this.host.start([process.execPath, ENTRY, 'up', '--dir', this.directory, ...addresses, ...options]);
+    this.daemon = this.host.start([
+      process.execPath,
+      ENTRY,
+      'up',
+      '--dir',
+      this.directory,
+      ...addresses,
+      ...options,
+    ]);
     const { daemon } = this;
     let dead = false;
     daemon.ended.then((output) => {
@@ -110,7 +120,9 @@ export class Ferry {
   }
 
   sockets(): string[] {
-    return existsSync(this.directory) ? readdirSync(this.directory).filter((name) => name.endsWith('.sock')) : [];
+    return existsSync(this.directory)
+      ? readdirSync(this.directory).filter((name) => name.endsWith('.sock'))
+      : [];
   }
 }
 

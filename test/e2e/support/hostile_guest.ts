@@ -4,11 +4,18 @@
  */
 import { Socket } from 'node:net';
 import { F_GETFL, F_SETFL, O_NONBLOCK } from '../../../src/abi/fcntl.js';
+import { TXREQ_GREF, TXREQ_ID, TXREQ_OFFSET, TXREQ_SIZE } from '../../../src/abi/netif.js';
+import { NETIF_RING_SIZE, RING_ENTRIES, RING_REQ_PROD, RING_RSP_EVENT, TX_ENTRY_SIZE } from '../../../src/abi/ring.js';
 import { XenbusStateConnected } from '../../../src/abi/xenbus.js';
 import { Arena } from '../../../src/arena/arena.js';
 import { becomeDomain, type DomainHandles } from '../../../src/guest/bootstrap.js';
 import {
-  GREF_BASE, grantAll, PAGE_RX_RING, PAGE_TX_FIRST, PAGE_TX_RING, RAM_PAGES_NEEDED,
+  GREF_BASE,
+  grantAll,
+  PAGE_RX_RING,
+  PAGE_TX_FIRST,
+  PAGE_TX_RING,
+  RAM_PAGES_NEEDED,
 } from '../../../src/netif/netfront_memory.js';
 import { signal } from '../../../src/sys/eventfd.js';
 import { libc } from '../../../src/sys/libc.js';
@@ -50,17 +57,25 @@ async function announce(guest: Guest, changed: Readonly<Record<string, string>> 
     ...changed,
   };
   const backend = await guest.store.read('device/vif/0/backend');
-  while ((await guest.store.tryRead(`${backend}/state`)) !== '2') await new Promise((go) => setTimeout(go, 20));
-  for (const [key, value] of Object.entries(keys)) if (value !== '') await guest.store.write(`device/vif/0/${key}`, value);
+  while ((await guest.store.tryRead(`${backend}/state`)) !== '2')
+    await new Promise((go) => setTimeout(go, 20));
+  for (const [key, value] of Object.entries(keys))
+    if (value !== '') await guest.store.write(`device/vif/0/${key}`, value);
   await guest.store.write('device/vif/0/state', String(XenbusStateConnected));
   return channel;
+}
+
+async function connected(guest: Guest): Promise<void> {
+  const backend = await guest.store.read('device/vif/0/backend');
+  while ((await guest.store.tryRead(`${backend}/state`)) !== '4') await new Promise((go) => setTimeout(go, 20));
 }
 
 /** One small frame after another, each answered by a wake-up of ours; our own counter is full and blocks. */
 async function blockSignals(guest: Guest): Promise<void> {
   const channel = await announce(guest);
   const backend = await guest.store.read('device/vif/0/backend');
-  while ((await guest.store.tryRead(`${backend}/state`)) !== '4') await new Promise((go) => setTimeout(go, 20));
+  while ((await guest.store.tryRead(`${backend}/state`)) !== '4')
+    await new Promise((go) => setTimeout(go, 20));
   const fcntl = libc.func('int fcntl(int fd, int command, int argument)');
   const write = libc.func('intptr_t write(int fd, void *data, size_t length)');
   // A counter holds at most 2^64 - 2: the next write of 1 has to wait for a reader.
@@ -74,15 +89,14 @@ async function blockSignals(guest: Guest): Promise<void> {
   let produced = 0;
   setInterval(() => {
     fill();
-    // netif_tx_request: u32 gref, u16 offset, u16 flags, u16 id, u16 size; ring: req_prod, req_event, rsp_prod, rsp_event.
-    const at = ring + 64 + (produced % 256) * 12;
-    arena.view.setUint32(at, GREF_BASE + PAGE_TX_FIRST, true);
-    arena.view.setUint32(at + 4, 0, true);
-    arena.view.setUint16(at + 8, 0, true);
-    arena.view.setUint16(at + 10, 60, true);
+    const at = ring + RING_ENTRIES + (produced % NETIF_RING_SIZE) * TX_ENTRY_SIZE;
+    arena.view.setUint32(at + TXREQ_GREF, GREF_BASE + PAGE_TX_FIRST, true);
+    arena.view.setUint32(at + TXREQ_OFFSET, 0, true); // and flags
+    arena.view.setUint16(at + TXREQ_ID, 0, true);
+    arena.view.setUint16(at + TXREQ_SIZE, 60, true);
     produced++;
-    arena.view.setUint32(ring + 12, produced, true);
-    Atomics.store(arena.u32, ring / 4, produced);
+    arena.view.setUint32(ring + RING_RSP_EVENT, produced, true); // wake us at this one's response
+    Atomics.store(arena.u32, (ring + RING_REQ_PROD) / 4, produced);
     signal(channel.notifyFd);
   }, 20);
 }
@@ -100,7 +114,9 @@ const ways: Readonly<Record<string, (guest: Guest) => Promise<unknown>>> = {
   'page-flipping': (guest) => announce(guest, { 'request-rx-copy': '0' }),
   'ring-garbage': async (guest) => {
     const channel = await announce(guest);
+    await connected(guest);
     guest.arena.u8.fill(0xff, guest.ram + PAGE_TX_RING * PAGE, guest.ram + (PAGE_RX_RING + 1) * PAGE);
+    guest.arena.view.setUint32(guest.ram + PAGE_TX_RING * PAGE + RING_REQ_PROD, 0x12345678, true);
     signal(channel.notifyFd);
   },
   'block-signals': blockSignals,

@@ -20,11 +20,25 @@ interface Report {
 }
 
 /** A server in `to` for this one run; `options` are the client's. */
-export async function iperf(from: Place, to: Place, address: string, ...options: string[]): Promise<Transferred> {
+export async function iperf(
+  from: Place,
+  to: Place,
+  address: string,
+  ...options: string[]
+): Promise<Transferred> {
   const server = to.start(['iperf3', '-s', '-1']);
   try {
     await until('iperf3 listens', async () => (await to.run('ss -Hlnt sport = 5201')).length > 0);
-    const { end } = JSON.parse(await from.run(['iperf3', '-J', '-c', address, ...(options.includes('-n') ? [] : ['-t', '2']), ...options])) as Report;
+    const { end } = JSON.parse(
+      await from.run([
+        'iperf3',
+        '-J',
+        '-c',
+        address,
+        ...(options.includes('-n') ? [] : ['-t', '2']),
+        ...options,
+      ]),
+    ) as Report;
     return {
       sent: end.sum_sent?.bytes ?? end.sum?.bytes ?? 0,
       received: end.sum_received?.bytes ?? end.sum?.bytes ?? 0,

@@ -92,7 +92,11 @@ export function lacking(...programs: string[]): string | false {
   return missing.length > 0 && `missing: ${missing.join(', ')}`;
 }
 
-export async function until(what: string, good: () => boolean | Promise<boolean>, timeout = 5000): Promise<void> {
+export async function until(
+  what: string,
+  good: () => boolean | Promise<boolean>,
+  timeout = 5000,
+): Promise<void> {
   const deadline = Date.now() + timeout;
   while (!(await good())) {
     if (Date.now() > deadline) throw new Error(`not within ${timeout} ms: ${what}`);

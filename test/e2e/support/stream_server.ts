@@ -12,7 +12,8 @@ const CHUNK = 1 << 18;
 export function* keyStream(bytes: number): Generator<Buffer> {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
   const zeroes = Buffer.alloc(CHUNK);
-  for (let left = bytes; left > 0; left -= CHUNK) yield cipher.update(left < CHUNK ? zeroes.subarray(0, left) : zeroes);
+  for (let left = bytes; left > 0; left -= CHUNK)
+    yield cipher.update(left < CHUNK ? zeroes.subarray(0, left) : zeroes);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

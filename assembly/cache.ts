@@ -1,0 +1,240 @@
+// The mapping cache: granted pages stay mapped, a table says where (transfer "persistent").
+import {
+  GNTST_bad_gntref,
+  GNTST_no_device_space,
+  GNTST_okay,
+  GRANT_ENTRY_SIZE,
+  GTF_readonly,
+} from '../src/abi/grant_table';
+import { C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES } from './counters';
+import { domainOf, entryAllows, GRANT_BUSY } from './domains';
+import { fragOf } from './frame';
+import {
+  CACHE_CAPACITY,
+  CACHE_COUNTERS,
+  CACHE_DOMAINS,
+  CACHE_DOMID,
+  CACHE_ENTRY,
+  CACHE_FLOOR,
+  CACHE_GRANTS,
+  CACHE_ID,
+  CACHE_SLOTS,
+  CACHE_TABLE,
+  CACHE_TICK,
+  CACHE_WINDOW,
+  DOM_TABLE,
+  DOM0,
+  ENTRY_GRANT,
+  ENTRY_PAGE,
+  ENTRY_USED,
+  NO_FRAME,
+} from './grant_layout';
+import { mapPage } from './host';
+import {
+  F_NFRAGS,
+  F_SETTLED,
+  G_ADDR,
+  G_DOM,
+  G_GREF,
+  G_LEN,
+  G_OFF,
+  PAGE_SIZE,
+  S_DST_ADDR,
+  S_DST_DOM,
+  S_DST_GREF,
+  S_DST_OFF,
+  S_SRC_ADDR,
+  S_SRC_DOM,
+  S_SRC_GREF,
+  S_SRC_OFF,
+  S_STATUS,
+} from './layout';
+import { count } from './memory';
+import { segAt } from './segment_list';
+
+/** Why the last `cachedPage` returned 0. */
+let cacheRefusal: i32 = 0;
+
+// The cache that a batch works on, out of its record for the length of the batch.
+let domain: u32 = 0;
+let table: u32 = 0;
+let references: u32 = 0;
+let known: u32 = 0;
+let slots: u32 = 0;
+let window: u32 = 0;
+let tick: u32 = 0;
+let hits: u32 = 0;
+// Neighbouring segments are often pieces of one page: its last look-up is remembered within the batch.
+let lastPage: u32 = 0;
+let lastGref: u32 = 0;
+let lastWrite: bool = false;
+
+/** Takes up a cache for a batch of look-ups. */
+export function cacheBegin(cache: u32): void {
+  domain = domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
+  table = domain == 0 ? 0 : load<u32>(domain, DOM_TABLE);
+  references = domain == 0 ? 0 : load<u32>(cache + CACHE_GRANTS);
+  known = load<u32>(cache + CACHE_TABLE);
+  slots = load<u32>(cache + CACHE_SLOTS);
+  window = load<u32>(cache + CACHE_WINDOW);
+  tick = load<u32>(cache + CACHE_TICK);
+  hits = 0;
+  lastPage = 0;
+}
+
+/** Ends the batch: counts its hits. */
+export function cacheEnd(cache: u32): void {
+  count(load<u32>(cache + CACHE_COUNTERS), C_CACHE_HITS, hits);
+}
+
+/** Arena address of a granted page, mapped now or earlier; 0 when the grant does not allow it. */
+export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
+  if (gref == lastGref && write == lastWrite && lastPage != 0) {
+    hits++;
+    return lastPage;
+  }
+  if (gref >= references) {
+    cacheRefusal = GNTST_bad_gntref;
+    return 0;
+  }
+  const grant = atomic.load<u64>(table + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
+  const entry = known + gref * CACHE_ENTRY;
+  let page = load<u32>(entry, ENTRY_PAGE);
+  if (page != 0 && load<u64>(entry, ENTRY_GRANT) == grant && !(write && (grant & GTF_readonly) != 0)) {
+    store<u32>(entry, tick, ENTRY_USED);
+    hits++;
+  } else {
+    page = mapInto(cache, gref, grant, write);
+  }
+  lastPage = page;
+  lastGref = gref;
+  lastWrite = write;
+  return page;
+}
+
+/** The slow path: a grant never seen, changed since, or evicted. */
+function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
+  const counters = load<u32>(cache + CACHE_COUNTERS);
+  const id = load<u32>(cache + CACHE_ID);
+  const entry = known + gref * CACHE_ENTRY;
+  const old = load<u32>(entry, ENTRY_PAGE);
+  count(counters, C_CACHE_MISSES, 1);
+  cacheRefusal = entryAllows(domain, grant, DOM0, write);
+  if (cacheRefusal != GNTST_okay) {
+    // A grant that ended: what is mapped there is no longer ours to touch. One that is only read-only stays.
+    if (old != 0 && load<u64>(entry, ENTRY_GRANT) != grant) {
+      forget(entry, old);
+      mapPage(id, old, NO_FRAME, 0);
+    }
+    return 0;
+  }
+  const page = old != 0 ? old : choosePage(cache, gref);
+  if (page == 0) {
+    cacheRefusal = GNTST_no_device_space;
+    return 0;
+  }
+  const slot = slots + ((page - window) / PAGE_SIZE) * 4;
+  const evicted = load<u32>(slot);
+  if (evicted != 0) {
+    forget(known + (evicted - 1) * CACHE_ENTRY, page);
+    if (evicted != gref + 1) count(counters, C_CACHE_EVICTIONS, 1);
+  }
+  const writable = (grant & GTF_readonly) == 0;
+  if (mapPage(id, page, <u32>(grant >> 32), writable ? 1 : 0) != 0) {
+    cacheRefusal = GNTST_no_device_space;
+    return 0;
+  }
+  store<u64>(entry, grant, ENTRY_GRANT);
+  store<u32>(entry, page, ENTRY_PAGE);
+  store<u32>(entry, tick, ENTRY_USED);
+  store<u32>(slot, gref + 1);
+  return page;
+}
+
+/** Empties an entry and its place in the window. */
+function forget(entry: u32, page: u32): void {
+  store<u64>(entry, 0, ENTRY_GRANT);
+  store<u32>(entry, 0, ENTRY_PAGE);
+  store<u32>(slots + ((page - window) / PAGE_SIZE) * 4, 0);
+}
+
+/**
+ * A page of the window: the one with the reference's own number, if it is empty (neighbours in the guest then lie
+ * side by side here and share one kernel mapping); else any empty one; else the least recently used one that no
+ * frame in flight refers to. 0 when there is none.
+ */
+function choosePage(cache: u32, gref: u32): u32 {
+  const capacity = load<u32>(cache + CACHE_CAPACITY);
+  const own = gref % capacity;
+  if (load<u32>(slots + own * 4) == 0) return window + own * PAGE_SIZE;
+  const fresh = tick - load<u32>(cache + CACHE_FLOOR);
+  let best: u32 = 0;
+  let oldest: u32 = 0;
+  for (let i: u32 = 0; i < capacity; i++) {
+    const holder = load<u32>(slots + i * 4);
+    if (holder == 0) return window + i * PAGE_SIZE;
+    const age = tick - load<u32>(known + (holder - 1) * CACHE_ENTRY, ENTRY_USED);
+    if (age > fresh && age >= oldest) {
+      oldest = age;
+      best = window + i * PAGE_SIZE;
+    }
+  }
+  return best;
+}
+
+/** A new batch begins; what frames in flight since tick `floor` use must stay mapped. */
+export function cacheTick(cache: u32, floor: u32): u32 {
+  const next = load<u32>(cache + CACHE_TICK) + 1;
+  store<u32>(cache + CACHE_TICK, next);
+  store<u32>(cache + CACHE_FLOOR, floor == 0 ? next : floor);
+  return next;
+}
+
+/** Replaces granted ends of this cache's domain by mapped addresses. Returns how many segments still need a grant copy. */
+export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
+  const domid = load<u32>(cache + CACHE_DOMID);
+  let left: u32 = 0;
+  cacheBegin(cache);
+  for (let i: u32 = 0; i < n; i++) {
+    const seg = segAt(segs, i);
+    if (load<u32>(seg, S_SRC_ADDR) == 0 && <u32>load<u16>(seg, S_SRC_DOM) == domid) {
+      const page = cachedPage(cache, load<u32>(seg, S_SRC_GREF), false);
+      if (page == 0) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
+      else store<u32>(seg, page + load<u16>(seg, S_SRC_OFF), S_SRC_ADDR);
+    }
+    if (load<u32>(seg, S_DST_ADDR) == 0 && <u32>load<u16>(seg, S_DST_DOM) == domid) {
+      const page = cachedPage(cache, load<u32>(seg, S_DST_GREF), true);
+      if (page == 0) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
+      else store<u32>(seg, page + load<u16>(seg, S_DST_OFF), S_DST_ADDR);
+    }
+    if (load<i16>(seg, S_STATUS) == 0 && (load<u32>(seg, S_SRC_ADDR) == 0 || load<u32>(seg, S_DST_ADDR) == 0))
+      left++;
+  }
+  cacheEnd(cache);
+  return left;
+}
+
+/** Makes the fragments of list[0 … n) readable in place. Returns how many frames have one that the grant does not allow. */
+export function cacheBorrow(cache: u32, list: u32, n: u32, bad: u32): u32 {
+  const domid = load<u32>(cache + CACHE_DOMID);
+  let refused: u32 = 0;
+  cacheBegin(cache);
+  for (let i: u32 = 0; i < n; i++) {
+    const frame = load<u32>(list + (i << 2));
+    if (load<u32>(frame + F_SETTLED)) continue;
+    const frags = load<u32>(frame + F_NFRAGS);
+    for (let k: u32 = 0; k < frags; k++) {
+      const frag = fragOf(frame, k);
+      if (load<u16>(frag, G_LEN) == 0 || load<u32>(frag, G_ADDR) != 0 || <u32>load<u16>(frag, G_DOM) != domid)
+        continue;
+      const page = cachedPage(cache, load<u32>(frag, G_GREF), false);
+      if (page == 0) {
+        store<u32>(bad + (refused++ << 2), frame);
+        break;
+      }
+      store<u32>(frag, page + load<u16>(frag, G_OFF), G_ADDR);
+    }
+  }
+  cacheEnd(cache);
+  return refused;
+}

@@ -1,0 +1,137 @@
+// The transmit half of netback, after the fact: requests answered, responses shown, and private copies for receivers
+// that cannot take grants.
+import { NETIF_RSP_ERROR, NETIF_RSP_NULL, NETIF_RSP_OKAY, TXRSP_ID, TXRSP_STATUS } from '../src/abi/netif';
+import { C_NOTIFICATIONS, DROP_BAD_GRANT, DROP_FENCED } from './counters';
+import { fragOf } from './frame';
+import {
+  F_COOKIE,
+  F_COOKIE2,
+  F_NFRAGS,
+  F_SETTLED,
+  FRAGS_MAX,
+  FRAME_SIZE,
+  G_ADDR,
+  G_COOKIE,
+  G_DOM,
+  G_GREF,
+  G_LEN,
+  G_OFF,
+  S_STATUS,
+  S_TAG,
+} from './layout';
+import { count } from './memory';
+import { refuseTx } from './netback_tx';
+import {
+  NB_COUNTERS,
+  NB_FENCED,
+  NB_SEGS,
+  NB_SEGS_MAX,
+  NB_TX_CONS,
+  NB_TX_PUBLISHED,
+  NB_TX_RING,
+  NB_TX_RSP,
+} from './netif_layout';
+import { armRequests, pushResponses, txEntry } from './ring';
+import { segAt, segFinish, segSource, segTarget } from './segment_list';
+
+/** Refuses a frame later on, when its fragments turn out to be unreadable. */
+export function netbackRefuse(nb: u32, frame: u32): void {
+  if (!load<u32>(frame + F_SETTLED)) refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
+}
+
+/**
+ * Answers the settled ones of list[0 … n), one response a slot and one a extra-info slot, and moves the
+ * descriptors that still wait to the front, in order. Returns how many wait.
+ */
+export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
+  const ring = load<u32>(nb + NB_TX_RING);
+  let rsp = load<u32>(nb + NB_TX_RSP);
+  let kept: u32 = 0;
+  let freed: u32 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const frame = load<u32>(list + (i << 2));
+    if (!load<u32>(frame + F_SETTLED)) {
+      store<u32>(list + (kept++ << 2), frame);
+      continue;
+    }
+    store<u32>(scratch + (freed++ << 2), frame);
+    const status = load<u32>(frame + F_COOKIE) ? NETIF_RSP_ERROR : NETIF_RSP_OKAY;
+    const slots = load<u32>(frame + F_NFRAGS);
+    const extras = load<u32>(frame + F_COOKIE2);
+    for (let s: u32 = 0; s < slots; s++) {
+      const entry = txEntry(ring, rsp++);
+      store<u16>(entry, load<u16>(fragOf(frame, s), G_COOKIE), TXRSP_ID);
+      store<i16>(entry, <i16>status, TXRSP_STATUS);
+    }
+    for (let e: u32 = 0; e < extras; e++) store<i16>(txEntry(ring, rsp++), NETIF_RSP_NULL, TXRSP_STATUS);
+  }
+  for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
+  store<u32>(nb + NB_TX_RSP, rsp);
+  return kept;
+}
+
+/** Shows the guest its new TX responses. True when it wants to be woken. */
+export function netbackPublishTx(nb: u32): bool {
+  const to = load<u32>(nb + NB_TX_RSP);
+  const from = load<u32>(nb + NB_TX_PUBLISHED);
+  if (to == from || load<u32>(nb + NB_FENCED)) return false;
+  store<u32>(nb + NB_TX_PUBLISHED, to);
+  const wake = pushResponses(load<u32>(nb + NB_TX_RING), from, to);
+  if (wake) count(load<u32>(nb + NB_COUNTERS), C_NOTIFICATIONS, 1);
+  return wake;
+}
+
+/** Before sleeping: asks for an event at the next TX request. True when there is one already. */
+export function netbackArmTx(nb: u32): bool {
+  if (load<u32>(nb + NB_FENCED)) return false;
+  return armRequests(load<u32>(nb + NB_TX_RING), load<u32>(nb + NB_TX_CONS));
+}
+
+/** Settles the frames of a port that goes away, without answering them. */
+export function settleAll(counters: u32, list: u32, n: u32): void {
+  for (let i: u32 = 0; i < n; i++) {
+    const frame = load<u32>(list + (i << 2));
+    if (load<u32>(frame + F_SETTLED)) continue;
+    store<u32>(frame + F_SETTLED, 1);
+    count(counters, DROP_FENCED, 1);
+  }
+}
+
+/**
+ * Segments that bring the rest of the pending frames of list[0 … n) into private memory, for receivers that
+ * cannot take grants: frame number k of the port (its place behind `frames`) uses `bounce` + k × 64 KiB.
+ * Starts at index `from`; returns the next index in the low half and the number of segments in the high half.
+ */
+export function netbackBounce(nb: u32, list: u32, from: u32, n: u32, frames: u32, bounce: u32): u32 {
+  const segs = load<u32>(nb + NB_SEGS);
+  const segsMax = load<u32>(nb + NB_SEGS_MAX);
+  let nsegs: u32 = 0;
+  let i = from;
+  for (; i < n && nsegs + <u32>FRAGS_MAX <= segsMax; i++) {
+    const frame = load<u32>(list + (i << 2));
+    if (load<u32>(frame + F_SETTLED)) continue;
+    let to = bounce + ((frame - frames) / FRAME_SIZE) * 65536;
+    const frags = load<u32>(frame + F_NFRAGS);
+    for (let k: u32 = 0; k < frags; k++) {
+      const frag = fragOf(frame, k);
+      const length = <u32>load<u16>(frag, G_LEN);
+      if (length == 0 || load<u32>(frag, G_ADDR) != 0) continue;
+      const seg = segAt(segs, nsegs++);
+      segSource(seg, 0, load<u32>(frag, G_GREF), load<u16>(frag, G_OFF), load<u16>(frag, G_DOM));
+      segTarget(seg, to, 0, 0, 0);
+      segFinish(seg, length, frame);
+      store<u32>(frag, to, G_ADDR);
+      to += length;
+    }
+  }
+  return i | (nsegs << 16);
+}
+
+/** After that move: refuses the frames of failed segments. */
+export function netbackBounced(nb: u32, nsegs: u32): void {
+  const segs = load<u32>(nb + NB_SEGS);
+  for (let i: u32 = 0; i < nsegs; i++) {
+    const seg = segAt(segs, i);
+    if (load<i16>(seg, S_STATUS) != 0) netbackRefuse(nb, load<u32>(seg, S_TAG));
+  }
+}
