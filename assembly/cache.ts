@@ -18,6 +18,7 @@ import {
   CACHE_FLOOR,
   CACHE_GRANTS,
   CACHE_ID,
+  CACHE_SLOT,
   CACHE_SLOTS,
   CACHE_TABLE,
   CACHE_TICK,
@@ -28,6 +29,8 @@ import {
   ENTRY_PAGE,
   ENTRY_USED,
   NO_FRAME,
+  SLOT_HOLDER,
+  SLOT_LENT,
 } from './grant_layout';
 import { mapPage } from './host';
 import {
@@ -133,8 +136,8 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
     cacheRefusal = GNTST_no_device_space;
     return 0;
   }
-  const slot = slots + ((page - window) / PAGE_SIZE) * 4;
-  const evicted = load<u32>(slot);
+  const slot = slotOf(page);
+  const evicted = load<u32>(slot, SLOT_HOLDER);
   if (evicted != 0) {
     forget(known + (evicted - 1) * CACHE_ENTRY, page);
     if (evicted != gref + 1) count(counters, C_CACHE_EVICTIONS, 1);
@@ -147,15 +150,25 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
   store<u64>(entry, grant, ENTRY_GRANT);
   store<u32>(entry, page, ENTRY_PAGE);
   store<u32>(entry, tick, ENTRY_USED);
-  store<u32>(slot, gref + 1);
+  store<u32>(slot, gref + 1, SLOT_HOLDER);
+  store<u32>(slot, 0, SLOT_LENT);
   return page;
+}
+
+function slotOf(page: u32): u32 {
+  return slots + ((page - window) / PAGE_SIZE) * CACHE_SLOT;
+}
+
+/** A frame refers to this page from now until it is released: it stays mapped so long. */
+export function lend(page: u32): void {
+  store<u32>(slotOf(page), tick, SLOT_LENT);
 }
 
 /** Empties an entry and its place in the window. */
 function forget(entry: u32, page: u32): void {
   store<u64>(entry, 0, ENTRY_GRANT);
   store<u32>(entry, 0, ENTRY_PAGE);
-  store<u32>(slots + ((page - window) / PAGE_SIZE) * 4, 0);
+  store<u32>(slotOf(page), 0, SLOT_HOLDER);
 }
 
 /**
@@ -166,16 +179,19 @@ function forget(entry: u32, page: u32): void {
 function choosePage(cache: u32, gref: u32): u32 {
   const capacity = load<u32>(cache + CACHE_CAPACITY);
   const own = gref % capacity;
-  if (load<u32>(slots + own * 4) == 0) return window + own * PAGE_SIZE;
-  const fresh = tick - load<u32>(cache + CACHE_FLOOR);
+  if (load<u32>(slots + own * CACHE_SLOT, SLOT_HOLDER) == 0) return window + own * PAGE_SIZE;
+  const floor = load<u32>(cache + CACHE_FLOOR);
   let best: u32 = 0;
   let oldest: u32 = 0;
   for (let i: u32 = 0; i < capacity; i++) {
-    const holder = load<u32>(slots + i * 4);
+    const slot = slots + i * CACHE_SLOT;
+    const holder = load<u32>(slot, SLOT_HOLDER);
     if (holder == 0) return window + i * PAGE_SIZE;
+    const lent = load<u32>(slot, SLOT_LENT);
+    if (lent != 0 && <i32>(lent - floor) >= 0) continue;
     const age = tick - load<u32>(known + (holder - 1) * CACHE_ENTRY, ENTRY_USED);
-    if (age > fresh && age >= oldest) {
-      oldest = age;
+    if (age > oldest) {
+      oldest = age; // never 0: what this batch used stays
       best = window + i * PAGE_SIZE;
     }
   }
@@ -232,6 +248,7 @@ export function cacheBorrow(cache: u32, list: u32, n: u32, bad: u32): u32 {
         store<u32>(bad + (refused++ << 2), frame);
         break;
       }
+      lend(page);
       store<u32>(frag, page + load<u16>(frag, G_OFF), G_ADDR);
     }
   }

@@ -16,9 +16,9 @@ export const CACHE_DOMID = 4; // u32
 export const CACHE_WINDOW = 8; // u32 address of CACHE_CAPACITY pages of arena
 export const CACHE_CAPACITY = 12; // u32 pages
 export const CACHE_TABLE = 16; // u32 address: CACHE_ENTRY bytes a grant reference
-export const CACHE_SLOTS = 20; // u32 address: u32 a page of the window, the reference mapped there + 1, 0 = empty
+export const CACHE_SLOTS = 20; // u32 address: CACHE_SLOT bytes a page of the window
 export const CACHE_TICK = 24; // u32: grows with every batch
-export const CACHE_FLOOR = 28; // u32: nothing used at or after this tick may be evicted
+export const CACHE_FLOOR = 28; // u32: tick of the oldest batch whose frames are still in flight
 export const CACHE_COUNTERS = 32; // u32
 export const CACHE_ID = 36; // u32: what the host's mapPage is told
 export const CACHE_GRANTS = 40; // u32 entries in CACHE_TABLE
@@ -28,6 +28,10 @@ export const CACHE_ENTRY = 16;
 export const ENTRY_GRANT = 0; // u64: the grant entry when it was mapped; 0 = not mapped
 export const ENTRY_PAGE = 8; // u32 arena address
 export const ENTRY_USED = 12; // u32 tick of the last use
+
+export const CACHE_SLOT = 8;
+export const SLOT_HOLDER = 0; // u32: the reference mapped there + 1, 0 = empty
+export const SLOT_LENT = 4; // u32: tick at which a frame last came to refer to the page
 
 /** Asks the host to unmap instead. */
 export const NO_FRAME = 0xffffffff;

@@ -29,7 +29,7 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV4,
   VIRTIO_NET_HDR_GSO_TCPV6,
 } from '../src/abi/virtio_net';
-import { cacheBegin, cachedPage, cacheEnd } from './cache';
+import { cacheBegin, cachedPage, cacheEnd, lend } from './cache';
 import {
   C_IN_BYTES,
   C_IN_FRAMES,
@@ -290,6 +290,7 @@ function headerInPlace(nb: u32, cache: u32, frame: u32): void {
     const address = page + load<u16>(frag, G_OFF);
     const take = min(length, want - done);
     if (take != 0) copyBytes(frame + F_HEADER + done, address, take);
+    if (length != take) lend(page);
     store<u32>(frag, address + take, G_ADDR);
     store<u16>(frag, <u16>(length - take), G_LEN);
     done += take;

@@ -43,7 +43,9 @@ const allowed = (existsSync(list) ? readFileSync(list, 'utf8').split('\n') : [])
 const unexpected = [...skipped].filter((skip) => !allowed.some((pattern) => pattern.test(skip)));
 if (skipped.size > 0) console.log(`\nskipped:\n${[...skipped].map((skip) => `  ${skip}`).join('\n')}`);
 if (process.env.CI === 'true' && unexpected.length > 0) {
-  console.error(`\nthese must run in CI (or be allowed in ${list}):\n${unexpected.map((skip) => `  ${skip}`).join('\n')}`);
+  console.error(
+    `\nthese must run in CI (or be allowed in ${list}):\n${unexpected.map((skip) => `  ${skip}`).join('\n')}`,
+  );
   failed++;
 }
 process.exit(failed > 0 ? 1 : 0);

@@ -22,7 +22,7 @@ import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import { EmbeddedGrantOwner } from '../xen/embedded/grants.js';
 import { connectXenstore } from '../xen/xenstore/client.js';
 import type { DomainHandles } from './bootstrap.js';
-import { openGuestInterface } from './interface.js';
+import { announce, openGuestInterface } from './interface.js';
 
 /** RAM, its two copies of state, and room. */
 const ARENA_SIZE = 64 * 2 ** 20;
@@ -92,6 +92,7 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
     rxRef: GREF_BASE + PAGE_RX_RING,
     eventPorts: channels.map((channel) => channel.port),
   });
+  announce(tap.name, grant.mac);
   const lost = Promise.race([
     store.closed.then(() => 'the daemon is gone'),
     frontend.closed().then(

@@ -12,9 +12,8 @@ export function openGuestInterface(grant: GuestGrant): Tap {
   linkSet('lo', { up: true });
   const tap = openTap('eth0');
   linkSet(tap.name, { mac: grant.mac, mtu: grant.mtu, gsoMaxSize: GSO_MAX });
-  announceOnUp(tap.name);
-  for (const address of grant.addresses) addressAdd(tap.name, address);
   linkSet(tap.name, { up: true });
+  for (const address of grant.addresses) addressAdd(tap.name, address);
   for (const via of grant.gateway) {
     try {
       routeAdd({ to: 'default', via, dev: tap.name });
@@ -27,10 +26,10 @@ export function openGuestInterface(grant: GuestGrant): Tap {
 }
 
 /**
- * Gratuitous ARP and unsolicited neighbour advertisements when eth0 comes up: its addresses may have been another
- * guest's a moment ago, and the neighbours still remember that one's MAC.
+ * Gratuitous ARP and unsolicited neighbour advertisements, once frames flow (xen-netfront: netdev_notify_peers). Our
+ * addresses may have been another guest's a moment ago, and the neighbours still remember that one's MAC.
  */
-function announceOnUp(name: string): void {
+export function announce(name: string, mac: string): void {
   for (const key of [`ipv4/conf/${name}/arp_notify`, `ipv6/conf/${name}/ndisc_notify`]) {
     try {
       writeFileSync(`/proc/sys/net/${key}`, '1');
@@ -38,4 +37,5 @@ function announceOnUp(name: string): void {
       // no IPv6, or a /proc that is read-only: neighbours notice later by themselves
     }
   }
+  linkSet(name, { mac }); // the same again: the kernel takes it as the occasion
 }

@@ -16,6 +16,7 @@ import {
   CACHE_GRANTS,
   CACHE_ID,
   CACHE_SIZE,
+  CACHE_SLOT,
   CACHE_SLOTS,
   CACHE_TABLE,
   CACHE_TICK,
@@ -49,7 +50,7 @@ export const CACHE_PAGES = 2048;
 
 /** Bytes of arena for a cache's tables. */
 export function cacheTables(grants: number, capacity: number): number {
-  return CACHE_SIZE + grants * CACHE_ENTRY + capacity * 4;
+  return CACHE_SIZE + grants * CACHE_ENTRY + capacity * CACHE_SLOT;
 }
 
 export class Persistent implements Transfer {

@@ -16,7 +16,8 @@ const NAMESPACES = ['unshare', '--user', '--map-root-user', '--net', '--pid', '-
  * /dev/net/tun may be closed to others here, and so may be the way to our own files: a /dev/net of our own with an
  * open tun, in a mount namespace that ends with the test.
  */
-const PRIVATE_TUN = 'mkdir -p /dev/net && mount -t tmpfs none /dev/net && mknod -m 0666 /dev/net/tun c 10 200 && exec "$@"';
+const PRIVATE_TUN =
+  'mkdir -p /dev/net && mount -t tmpfs none /dev/net && mknod -m 0666 /dev/net/tun c 10 200 && exec "$@"';
 
 function refusal(): string | false {
   const missing = lacking('ping', 'unshare', 'setpriv', 'nsenter', 'mknod');
@@ -34,9 +35,8 @@ describe('without root', { skip: refusal() }, () => {
     const script = `
       set -e
       node() { "$NODE" "$ENTRY" --dir "$DIR" "$@"; }
-      node up --host-ip ${HOST.v4}/24 --host-ip ${HOST.v6}/64 2>"$DIR.log" &
+      "$NODE" "$ENTRY" --dir "$DIR" up --host-ip ${HOST.v4}/24 --host-ip ${HOST.v6}/64 2>"$DIR.log" &
       daemon=$!
-      trap 'kill $daemon 2>/dev/null; wait $daemon' EXIT
       for i in $(seq 100); do [ -S "$DIR/control.sock" ] && break; sleep 0.1; done
       node status --json
       node guest run a -d >/dev/null
@@ -45,13 +45,19 @@ describe('without root', { skip: refusal() }, () => {
       node guest exec b -- ping -c 2 -i 0.2 -W 2 ${HOST.v4}
       node guest exec b -- ping -6 -c 2 -i 0.2 -W 2 -s 8000 fd4e:4652::2
       node guest rm a b >/dev/null
+      kill $daemon
+      wait $daemon
       echo all done`;
     chownSync(directory, NOBODY, NOBODY);
-    const child = spawn('unshare', ['--mount', 'sh', '-c', PRIVATE_TUN, 'sh', ...AS_NOBODY, 'sh', '-c', script], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      env: { ...process.env, HOME: directory, NODE: process.execPath, ENTRY, DIR: runtime },
-    });
+    const child = spawn(
+      'unshare',
+      ['--mount', 'sh', '-c', PRIVATE_TUN, 'sh', ...AS_NOBODY, 'sh', '-c', script],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+        env: { ...process.env, HOME: directory, NODE: process.execPath, ENTRY, DIR: runtime },
+      },
+    );
     const all = background(child);
     const timer = setTimeout(() => void all.stop('SIGKILL'), 40_000);
     try {

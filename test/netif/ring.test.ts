@@ -28,9 +28,12 @@ const le16 = (n: number) => hex(new Uint8Array(Uint16Array.of(n).buffer));
 const ORACLE = `#include <stdio.h>
 #include <stdint.h>
 #include <string.h>
-#define xen_mb() __sync_synchronize()
-#define xen_rmb() __sync_synchronize()
-#define xen_wmb() __sync_synchronize()
+#define mb() __sync_synchronize()
+#define rmb() __sync_synchronize()
+#define wmb() __sync_synchronize()
+#define xen_mb() mb() /* the name in newer headers */
+#define xen_rmb() rmb()
+#define xen_wmb() wmb()
 #include <xen/io/ring.h>
 struct tx_req { uint32_t gref; uint16_t offset, flags, id, size; };
 struct tx_rsp { uint16_t id; int16_t status; };

@@ -46,6 +46,8 @@ export class Machine {
   readonly vifs = new Map<number, Vif>();
   readonly segments: number;
   now = 1;
+  /** Runs whenever a mapping cache misses: in the midst of the loops, between what they read and what they do. */
+  onMap: () => void = () => {};
   readonly #ramOfCache = new Map<number, Domain>();
   #nextPort = 1;
 
@@ -54,6 +56,7 @@ export class Machine {
     this.arena = Arena.create(size);
     const loops = instantiateLoops(this.arena, {
       mapPage: (cacheId, address, frame, writable) => {
+        this.onMap();
         const domain = this.#ramOfCache.get(cacheId);
         if (!domain) return -22;
         if (frame >>> 0 === NO_FRAME) this.arena.unmap(address, 4096);

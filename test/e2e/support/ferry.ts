@@ -20,6 +20,9 @@ import { type Background, background, Place, until } from './place.js';
 export const ENTRY = fileURLToPath(new URL('../../../src/cli/entry.js', import.meta.url));
 export const HOST = { v4: '10.206.0.1', v6: 'fd4e:4652::1' };
 
+/** setpriv's options: a test that is killed takes daemon and namespace with it. */
+const WITH_US = ['--pdeathsig', 'KILL', '--'];
+
 export interface Guest extends Place {
   readonly info: GuestInfo;
   readonly v4: string;
@@ -57,7 +60,10 @@ export class Ferry {
     // Holds the namespace, so that what a dead daemon leaves behind can be seen.
     const stay = 'ip link set lo up && echo ready && exec sleep 86400';
     const keeper = background(
-      spawn('unshare', ['--net', 'sh', '-c', stay], { stdio: ['ignore', 'pipe', 'inherit'], detached: true }),
+      spawn('setpriv', [...WITH_US, 'unshare', '--net', 'sh', '-c', stay], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        detached: true,
+      }),
     );
     await until('a network namespace', () => keeper.text().includes('ready'));
     const ferry = new Ferry(directory, keeper);

@@ -5,7 +5,13 @@
 import { Socket } from 'node:net';
 import { F_GETFL, F_SETFL, O_NONBLOCK } from '../../../src/abi/fcntl.js';
 import { TXREQ_GREF, TXREQ_ID, TXREQ_OFFSET, TXREQ_SIZE } from '../../../src/abi/netif.js';
-import { NETIF_RING_SIZE, RING_ENTRIES, RING_REQ_PROD, RING_RSP_EVENT, TX_ENTRY_SIZE } from '../../../src/abi/ring.js';
+import {
+  NETIF_RING_SIZE,
+  RING_ENTRIES,
+  RING_REQ_PROD,
+  RING_RSP_EVENT,
+  TX_ENTRY_SIZE,
+} from '../../../src/abi/ring.js';
 import { XenbusStateConnected } from '../../../src/abi/xenbus.js';
 import { Arena } from '../../../src/arena/arena.js';
 import { becomeDomain, type DomainHandles } from '../../../src/guest/bootstrap.js';
@@ -67,7 +73,8 @@ async function announce(guest: Guest, changed: Readonly<Record<string, string>> 
 
 async function connected(guest: Guest): Promise<void> {
   const backend = await guest.store.read('device/vif/0/backend');
-  while ((await guest.store.tryRead(`${backend}/state`)) !== '4') await new Promise((go) => setTimeout(go, 20));
+  while ((await guest.store.tryRead(`${backend}/state`)) !== '4')
+    await new Promise((go) => setTimeout(go, 20));
 }
 
 /** One small frame after another, each answered by a wake-up of ours; our own counter is full and blocks. */
