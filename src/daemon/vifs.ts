@@ -21,6 +21,8 @@ interface Connected {
   readonly port: number;
   readonly block: number;
   readonly transfer: TransferName;
+  /** By which we wake the guest. */
+  readonly notifyFds: readonly number[];
   release(): Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export class Vifs implements VifConnector {
     this.#ports = ports;
     this.#transferOf = transferOf;
     shard.onFenced = (port, why) => this.#fenced(port, why);
+    shard.onBlocked = (fd) => this.#blocked(fd);
   }
 
   async connect(vif: VifIdentity, keys: FrontendKeys): Promise<void> {
@@ -126,7 +129,7 @@ export class Vifs implements VifConnector {
       },
     });
     undo.push(() => this.#shard.detach(port));
-    return { port, block, transfer };
+    return { port, block, transfer, notifyFds: channels.map((channel) => channel.notifyFd) };
   }
 
   /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */
@@ -143,6 +146,14 @@ export class Vifs implements VifConnector {
       this.#cachePages -= pages;
     });
     return pages;
+  }
+
+  #blocked(fd: number): void {
+    for (const [key, connected] of this.#connected) {
+      if (!connected.notifyFds.includes(fd)) continue;
+      const [domid, handle] = key.split('/').map(Number);
+      this.onFenced(domid, handle, 'its event channel blocks who signals it');
+    }
   }
 
   #fenced(port: number, why: number): void {

@@ -17,6 +17,8 @@ import {
 
 /** ms between looks at the heartbeat. */
 const WATCH = 250;
+/** Blocked signals that are no accident any more. */
+const BLOCKED_MOST = 3;
 
 type Unsequenced<T> = T extends { sequence: number } ? Omit<T, 'sequence'> : never;
 
@@ -28,6 +30,8 @@ interface Waiting {
 export class Shard {
   /** A peer broke the protocol; it takes no part any more and should be detached. `why`: FENCE_*. */
   onFenced: (id: number, why: number) => void = () => {};
+  /** A peer keeps a wake-up of ours blocked, again and again; `fd` is what we signal it by. */
+  onBlocked: (fd: number) => void = () => {};
   /** The thread died by a fault of ours. */
   onFailure: (error: Error) => void = () => {};
   readonly #arena: Arena;
@@ -41,6 +45,8 @@ export class Shard {
   readonly #watch: NodeJS.Timeout | undefined;
   #sequence = 0;
   #stuck = { fd: 0, rounds: -1 };
+  /** By descriptor: how often a signal through it stood still. */
+  readonly #blocked = new Map<number, number>();
   #closing = false;
 
   /** `records`: the domain records, or 0 where there are no domains (a guest). */
@@ -82,6 +88,7 @@ export class Shard {
 
   /** Resolves when the thread touches nothing of that port any more. */
   async detach(id: number): Promise<void> {
+    this.#blocked.clear(); // descriptor numbers are used again
     await this.#ask({ op: 'detach', id });
   }
 
@@ -135,7 +142,12 @@ export class Shard {
   #lookAtHeartbeat(): void {
     const rounds = Atomics.load(this.#arena.u32, this.#heartbeat / 4);
     const fd = Atomics.load(this.#arena.u32, this.#heartbeat / 4 + 1);
-    if (fd !== 0 && fd === this.#stuck.fd && rounds === this.#stuck.rounds) drain(fd - 1);
+    if (fd !== 0 && fd === this.#stuck.fd && rounds === this.#stuck.rounds) {
+      drain(fd - 1);
+      const times = (this.#blocked.get(fd - 1) ?? 0) + 1;
+      this.#blocked.set(fd - 1, times);
+      if (times === BLOCKED_MOST) this.onBlocked(fd - 1);
+    }
     this.#stuck = { fd, rounds };
   }
 }

@@ -146,6 +146,18 @@ describe('a hostile domain', { skip: lacking('ping', 'xenstore-read', 'unshare',
     });
   }
 
+  test('nodes of the back end, of the tools and of other guests: not its to write', async () => {
+    const hostile = misbehave('foreign-nodes');
+    try {
+      await until('it has tried', () => hostile.text().includes('done'));
+      const outcomes = hostile.text().trim().split('\n').slice(0, -1);
+      assert.equal(outcomes.length, 5);
+      for (const outcome of outcomes) assert.match(outcome, /EACCES/);
+    } finally {
+      await gone(hostile);
+    }
+  });
+
   test('event counters that block their writer: the others go on', async () => {
     const hostile = misbehave('block-signals');
     await until('it has begun', () => hostile.text().includes('done'));

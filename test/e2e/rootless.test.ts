@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { ENTRY, HOST } from './support/ferry.js';
 import { background, lacking } from './support/place.js';
@@ -12,12 +12,22 @@ const NOBODY = 65_534;
 const AS_NOBODY = ['setpriv', '--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', '--'];
 const NAMESPACES = ['unshare', '--user', '--map-root-user', '--net', '--pid', '--fork', '--', 'true'];
 
+/** The package: what has node_modules in it. */
+const HOUSE = (() => {
+  let folder = dirname(ENTRY);
+  while (!existsSync(join(folder, 'node_modules'))) folder = dirname(folder);
+  return folder;
+})();
+
 /**
- * /dev/net/tun may be closed to others here, and so may be the way to our own files: a /dev/net of our own with an
- * open tun, in a mount namespace that ends with the test.
+ * /dev/net/tun may be closed to others here, and so may be the way to our files and to node (a home, say). So in a
+ * mount namespace that ends with the test: an open tun, and both within reach.
  */
-const PRIVATE_TUN =
-  'mkdir -p /dev/net && mount -t tmpfs none /dev/net && mknod -m 0666 /dev/net/tun c 10 200 && exec "$@"';
+const WITHIN_REACH = `
+  set -e
+  mkdir -p /dev/net && mount -t tmpfs none /dev/net && mknod -m 0666 /dev/net/tun c 10 200
+  mount --bind "$FROM_HOUSE" "$HOUSE" && mount --bind "$FROM_NODE" "$NODE"
+  exec "$@"`;
 
 function refusal(): string | false {
   const missing = lacking('ping', 'unshare', 'setpriv', 'nsenter', 'mknod');
@@ -32,6 +42,10 @@ describe('without root', { skip: refusal() }, () => {
     const directory = mkdtempSync(join(tmpdir(), 'netferry-rootless-'));
     chmodSync(directory, 0o755);
     const runtime = join(directory, 'run');
+    const house = join(directory, 'house');
+    const node = join(directory, 'node');
+    mkdirSync(house);
+    writeFileSync(node, '');
     const script = `
       set -e
       node() { "$NODE" "$ENTRY" --dir "$DIR" "$@"; }
@@ -51,11 +65,20 @@ describe('without root', { skip: refusal() }, () => {
     chownSync(directory, NOBODY, NOBODY);
     const child = spawn(
       'unshare',
-      ['--mount', 'sh', '-c', PRIVATE_TUN, 'sh', ...AS_NOBODY, 'sh', '-c', script],
+      ['--mount', 'sh', '-c', WITHIN_REACH, 'sh', ...AS_NOBODY, 'sh', '-c', script],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
-        env: { ...process.env, HOME: directory, NODE: process.execPath, ENTRY, DIR: runtime },
+        env: {
+          ...process.env,
+          HOME: directory,
+          FROM_HOUSE: HOUSE,
+          FROM_NODE: process.execPath,
+          HOUSE: house,
+          NODE: node,
+          ENTRY: join(house, relative(HOUSE, ENTRY)),
+          DIR: runtime,
+        },
       },
     );
     const all = background(child);

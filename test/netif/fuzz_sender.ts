@@ -17,6 +17,8 @@ const OFFSETS = [0, 1, 63, 2048, 4032, 4095, 4096, 65535];
 const PAGES = 96;
 
 export class HostileSender {
+  /** On this connection it claimed requests that it did not write, or took some back. */
+  lied = false;
   readonly #arena: Arena;
   readonly #random: Random;
   readonly #guest: BareGuest;
@@ -42,7 +44,12 @@ export class HostileSender {
       else if (kind < 9) this.#chain();
       else this.#noise();
     }
-    this.#guest.publishTx(random(40) === 0 ? this.#index(this.#guest.txProd) : this.#guest.txProd);
+    if (random(40) === 0) {
+      this.lied = true;
+      this.#guest.publishTx(this.#index(this.#guest.txProd));
+    } else {
+      this.#guest.publishTx();
+    }
     if (random(3) !== 0) this.#receive();
   }
 

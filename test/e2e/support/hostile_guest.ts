@@ -127,6 +127,22 @@ const ways: Readonly<Record<string, (guest: Guest) => Promise<unknown>>> = {
     signal(channel.notifyFd);
   },
   'block-signals': blockSignals,
+  'foreign-nodes': async ({ store }) => {
+    const backend = await store.read('device/vif/0/backend');
+    for (const path of [
+      `${backend}/state`,
+      `${backend}/new`,
+      '/local/domain/0/backend',
+      '/tool/new',
+      '/local/domain/1/device/vif/0/state',
+    ]) {
+      const outcome = await store.write(path, '6').then(
+        () => 'written',
+        (error: Error) => error.message,
+      );
+      process.stdout.write(`${path}: ${outcome}\n`);
+    }
+  },
   'many-channels': async (guest) => {
     for (let i = 0; i < 10_000; i++) {
       try {
