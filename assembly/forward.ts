@@ -1,6 +1,6 @@
 // Forwarding: a frame goes by its destination MAC to one port, to all others (group), to the uplink, or
 // nowhere, counted. MACs are known, not learnt; a port may only send from its own.
-import { DROP_EMPTY_GROUP, DROP_SELF, DROP_SPOOFED, DROP_UNKNOWN_UNICAST } from './counters';
+import { DROP_EMPTY_GROUP, DROP_RX_FULL, DROP_SELF, DROP_SPOOFED, DROP_UNKNOWN_UNICAST } from './counters';
 import {
   FWD_ACTIVE,
   FWD_MACS,
@@ -20,7 +20,7 @@ import {
   PORT_WIRE,
   PORT_WIRED,
 } from './forward_layout';
-import { BURST, F_HEADER, F_SETTLED, F_SRC, F_VERDICT, VERDICT_DROP, VERDICT_GROUP } from './layout';
+import { BURST, F_HEADER, F_SETTLED, F_SINCE, F_SRC, F_VERDICT, VERDICT_DROP, VERDICT_GROUP } from './layout';
 import { count } from './memory';
 
 const KEY_VALID: u64 = 1 << 48;
@@ -172,6 +172,26 @@ function enlist(fwd: u32, targets: u32, used: u32, port: u32, frame: u32): u32 {
     store<u32>(list, n + 1);
   }
   return used;
+}
+
+/**
+ * All descriptors of a source wait: those for the receiver that keeps the longest waiting are given up when that took
+ * more than `limit` ms, so that the source's other frames get through. Counted at the receiver.
+ */
+export function relieve(fwd: u32, list: u32, n: u32, now: u32, limit: u32): void {
+  for (let i: u32 = 0; i < n; i++) {
+    const since = load<u32>(load<u32>(list + (i << 2)) + F_SINCE);
+    if (since == 0 || now - since <= limit) continue;
+    const port = load<u32>(load<u32>(list + (i << 2)) + F_VERDICT);
+    const counters = load<u32>(portOf(fwd, port), PORT_COUNTERS);
+    for (let k = i; k < n; k++) {
+      const frame = load<u32>(list + (k << 2));
+      if (load<u32>(frame + F_VERDICT) != port || load<u32>(frame + F_SETTLED)) continue;
+      store<u32>(frame + F_SETTLED, 1);
+      count(counters, DROP_RX_FULL, 1);
+    }
+    return;
+  }
 }
 
 /** After all pushes: group frames are settled (they wait for nobody) and the lists are empty again. */

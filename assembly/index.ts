@@ -2,7 +2,16 @@
 
 export { cacheBorrow, cacheResolve, cacheTick } from './cache';
 export { csumFold, csumPartial } from './checksum';
-export { classify, dispatch, macAdd, macKey, macLookup, macRemovePort, settleRound } from './forward';
+export {
+  classify,
+  dispatch,
+  macAdd,
+  macKey,
+  macLookup,
+  macRemovePort,
+  relieve,
+  settleRound,
+} from './forward';
 export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
 export { clearCounters, copyBytes } from './memory';
 export { grantFinish, grantNext, grantPrepare, moveLocal } from './move';

@@ -1,13 +1,14 @@
 // The transmit half of netback, after the fact: requests answered, responses shown, and private copies for receivers
 // that cannot take grants.
 import { NETIF_RSP_ERROR, NETIF_RSP_NULL, NETIF_RSP_OKAY, TXRSP_ID, TXRSP_STATUS } from '../src/abi/netif';
-import { C_NOTIFICATIONS, DROP_BAD_GRANT, DROP_FENCED } from './counters';
+import { C_NOTIFICATIONS, DROP_BAD_GRANT, DROP_PORT_GONE } from './counters';
 import { fragOf } from './frame';
 import {
   F_COOKIE,
   F_COOKIE2,
   F_NFRAGS,
   F_SETTLED,
+  F_VERDICT,
   FRAGS_MAX,
   FRAME_SIZE,
   G_ADDR,
@@ -18,6 +19,7 @@ import {
   G_OFF,
   S_STATUS,
   S_TAG,
+  VERDICT_DROP,
 } from './layout';
 import { count } from './memory';
 import { refuseTx } from './netback_tx';
@@ -36,7 +38,8 @@ import { segAt, segFinish, segSource, segTarget } from './segment_list';
 
 /** Refuses a frame later on, when its fragments turn out to be unreadable. */
 export function netbackRefuse(nb: u32, frame: u32): void {
-  if (!load<u32>(frame + F_SETTLED)) refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
+  if (load<u32>(frame + F_VERDICT) < <u32>VERDICT_DROP)
+    refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
 }
 
 /**
@@ -55,7 +58,12 @@ export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
       continue;
     }
     store<u32>(scratch + (freed++ << 2), frame);
-    const status = load<u32>(frame + F_COOKIE) ? NETIF_RSP_ERROR : NETIF_RSP_OKAY;
+    const failed = load<u32>(frame + F_COOKIE) != 0;
+    // A grant that turned out bad when a receiver's copy was made (netbackCommit) is this guest's fault.
+    if (failed && load<u32>(frame + F_VERDICT) < <u32>VERDICT_DROP) {
+      count(load<u32>(nb + NB_COUNTERS), DROP_BAD_GRANT, 1);
+    }
+    const status = failed ? NETIF_RSP_ERROR : NETIF_RSP_OKAY;
     const slots = load<u32>(frame + F_NFRAGS);
     const extras = load<u32>(frame + F_COOKIE2);
     for (let s: u32 = 0; s < slots; s++) {
@@ -87,13 +95,13 @@ export function netbackArmTx(nb: u32): bool {
   return armRequests(load<u32>(nb + NB_TX_RING), load<u32>(nb + NB_TX_CONS));
 }
 
-/** Settles the frames of a port that goes away, without answering them. */
+/** Settles the frames of a port that goes away, without answering them; they are counted. */
 export function settleAll(counters: u32, list: u32, n: u32): void {
   for (let i: u32 = 0; i < n; i++) {
     const frame = load<u32>(list + (i << 2));
     if (load<u32>(frame + F_SETTLED)) continue;
     store<u32>(frame + F_SETTLED, 1);
-    count(counters, DROP_FENCED, 1);
+    count(counters, DROP_PORT_GONE, 1);
   }
 }
 
@@ -109,7 +117,8 @@ export function netbackBounce(nb: u32, list: u32, from: u32, n: u32, frames: u32
   let i = from;
   for (; i < n && nsegs + <u32>FRAGS_MAX <= segsMax; i++) {
     const frame = load<u32>(list + (i << 2));
-    if (load<u32>(frame + F_SETTLED)) continue;
+    // Not by F_SETTLED: a group frame that went to one receiver has others to go to.
+    if (load<u32>(frame + F_VERDICT) >= <u32>VERDICT_DROP) continue;
     let to = bounce + ((frame - frames) / FRAME_SIZE) * 65536;
     const frags = load<u32>(frame + F_NFRAGS);
     for (let k: u32 = 0; k < frags; k++) {

@@ -7,6 +7,8 @@ import { count } from './memory';
 import {
   NB_COUNTERS,
   NB_FENCED,
+  NB_FULL_AT,
+  NB_FULL_SINCE,
   NB_PATIENCE,
   NB_RX_CONS,
   NB_RX_RING,
@@ -16,6 +18,7 @@ import {
   NB_STALLED_AT,
   PATIENCE_LEAST,
   PATIENCE_MOST,
+  PROGRESS_SLOTS,
   UNSTALL_SLOTS,
 } from './netif_layout';
 import { armMoreRequests, reqProd } from './ring';
@@ -41,17 +44,31 @@ export function netbackWait(nb: u32, frame: u32, need: u32, now: u32): bool {
     count(counters, DROP_RX_FULL, 1);
     return true;
   }
-  const since = load<u32>(frame + F_SINCE);
-  if (load<u32>(nb + NB_STALLED) || (since != 0 && now - since > load<u32>(nb + NB_PATIENCE))) {
+  if (load<u32>(nb + NB_STALLED) || outOfPatience(nb, now)) {
     if (!load<u32>(nb + NB_STALLED)) stall(nb, now);
     dropRx(counters, frame, DROP_RX_STALLED);
     return true;
   }
-  if (since == 0) {
+  if (load<u32>(frame + F_SINCE) == 0) {
     store<u32>(frame + F_SINCE, now);
     count(counters, C_OUT_WAITS, 1);
   }
   store<u32>(nb + NB_RX_WANTED, need);
+  return false;
+}
+
+/**
+ * The clock is the receiver's: it runs from the first frame that found no room, and starts anew only when it has
+ * shown slots enough meanwhile, or much room at once. A guest that trickles one slot at a time is stalled, too.
+ */
+function outOfPatience(nb: u32, now: u32): bool {
+  const since = load<u32>(nb + NB_FULL_SINCE);
+  const used = load<u32>(nb + NB_RX_CONS);
+  if (since != 0 && now - since <= load<u32>(nb + NB_PATIENCE)) return false;
+  const enough = since != 0 && used - load<u32>(nb + NB_FULL_AT) >= <u32>PROGRESS_SLOTS;
+  if (since != 0 && !enough) return true;
+  store<u32>(nb + NB_FULL_SINCE, now);
+  store<u32>(nb + NB_FULL_AT, used);
   return false;
 }
 
@@ -77,6 +94,8 @@ function stall(nb: u32, now: u32): void {
 /** XSA-392: one free slot is no proof of life; a guest that shows many is trusted again, longer after a pause. */
 export function unstall(nb: u32, free: u32, now: u32): void {
   if (free < <u32>UNSTALL_SLOTS) return;
+  store<u32>(nb + NB_FULL_SINCE, 0);
+  if (!load<u32>(nb + NB_STALLED)) return;
   store<u32>(nb + NB_STALLED, 0);
   if (now - load<u32>(nb + NB_STALLED_AT) > 1000) store<u32>(nb + NB_PATIENCE, PATIENCE_MOST);
 }
@@ -91,9 +110,11 @@ export function netbackArmRx(nb: u32): bool {
   const wanted = load<u32>(nb + NB_RX_WANTED);
   if (wanted == 0 || load<u32>(nb + NB_FENCED)) return false;
   store<u32>(nb + NB_RX_WANTED, 0); // a frame that still waits says so again in the next round
-  while (true) {
+  // A guest that moves its index all the time does not keep us here.
+  for (let tries = 0; tries < 4; tries++) {
     const room = available(nb);
     if (room >= wanted || load<u32>(nb + NB_FENCED)) return true;
     if (!armMoreRequests(load<u32>(nb + NB_RX_RING), load<u32>(nb + NB_RX_CONS) + room)) return false;
   }
+  return true;
 }

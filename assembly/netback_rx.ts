@@ -32,6 +32,7 @@ import {
 } from './counters';
 import { fragOf } from './frame';
 import {
+  F_COOKIE,
   F_HDR_LEN,
   F_HEADER,
   F_LEN,
@@ -44,12 +45,15 @@ import {
   G_LEN,
   G_OFF,
   PAGE_SIZE,
+  S_DST_ADDR,
+  S_SRC_ADDR,
   S_STATUS,
   S_TAG,
   V_FLAGS,
   V_GSO_SIZE,
   V_GSO_TYPE,
   VERDICT_DROP,
+  VERDICT_GROUP,
 } from './layout';
 import { copyBytes, count } from './memory';
 import { available, dropGroups, dropRx, netbackWait, unstall } from './netback_room';
@@ -61,8 +65,10 @@ import {
   FE_SG,
   META_ENTRY,
   META_EXTRA,
+  META_FRAME,
   META_HEAD,
   META_HEAD_FAILED,
+  META_HEAD_LOST,
   META_KIND,
   META_RESPONSE,
   META_REST,
@@ -71,6 +77,7 @@ import {
   NB_DOMID,
   NB_FEATURES,
   NB_FENCED,
+  NB_FULL_SINCE,
   NB_META,
   NB_RX_CONS,
   NB_RX_PUBLISHED,
@@ -130,7 +137,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
   const features = load<u32>(nb + NB_FEATURES);
   const segsMax = load<u32>(nb + NB_SEGS_MAX);
   let free = available(nb);
-  if (load<u32>(nb + NB_STALLED)) unstall(nb, free, now);
+  if (load<u32>(nb + NB_STALLED) || load<u32>(nb + NB_FULL_SINCE)) unstall(nb, free, now);
   for (let i = from; i < n; i++) {
     const frame = load<u32>(list + (i << 2));
     if (load<u32>(frame + F_VERDICT) >= <u32>VERDICT_DROP) continue; // refused since it was dispatched
@@ -246,6 +253,7 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
   }
   respond(nb, slot, head, id, flags, filled);
   if (slot == head && gso != 0) extraInfo(nb, ++slot, frame, gso);
+  store<u32>(metaOf(nb, head), frame, META_FRAME);
   store<u32>(nb + NB_RX_CONS, slot + 1);
   prepared += (segs - first) >> 5;
 }
@@ -270,8 +278,15 @@ export function netbackCommit(nb: u32): void {
   const segs = load<u32>(nb + NB_SEGS);
   for (let i: u32 = 0; i < prepared; i++) {
     const seg = segAt(segs, i);
-    if (load<i16>(seg, S_STATUS) != 0)
-      store<u32>(metaOf(nb, load<u32>(seg, S_TAG)), META_HEAD_FAILED, META_KIND);
+    if (load<i16>(seg, S_STATUS) == 0) continue;
+    const meta = metaOf(nb, load<u32>(seg, S_TAG));
+    // The receiver's page was at hand and the sender's was not: the sender is answered with an error, and it counts.
+    // (A group frame is lost to each receiver by itself.)
+    const frame = load<u32>(meta, META_FRAME);
+    const bare = load<u32>(seg, S_SRC_ADDR) == 0 && load<u32>(seg, S_DST_ADDR) != 0;
+    const lost = bare && load<u32>(frame + F_VERDICT) != VERDICT_GROUP;
+    if (lost) store<u32>(frame + F_COOKIE, 1);
+    store<u32>(meta, lost ? META_HEAD_LOST : META_HEAD_FAILED, META_KIND);
   }
   prepared = 0;
   uncommitted = 0;
@@ -286,10 +301,10 @@ export function netbackCommit(nb: u32): void {
     const meta = metaOf(nb, slot);
     const kind = load<u32>(meta, META_KIND);
     let response = load<u64>(meta, META_RESPONSE);
-    if (kind == META_HEAD || kind == META_HEAD_FAILED) {
-      failed = kind == META_HEAD_FAILED;
-      if (failed) count(counters, DROP_BAD_GRANT, 1);
-      else frames++;
+    if (kind >= <u32>META_HEAD) {
+      failed = kind != META_HEAD;
+      if (!failed) frames++;
+      else if (kind == META_HEAD_FAILED) count(counters, DROP_BAD_GRANT, 1);
     }
     if (kind == META_EXTRA) {
       if (!failed) gso++;

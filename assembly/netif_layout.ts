@@ -20,6 +20,8 @@ export const NB_STALLED = 56; // 1: frames for it are dropped until it has room 
 export const NB_META = 60; // u32 address of NB_META_SIZE bytes: responses being prepared
 export const NB_PATIENCE = 64; // ms a frame may wait for this guest now
 export const NB_STALLED_AT = 80; // ms clock when it stalled
+export const NB_FULL_SINCE = 84; // ms clock since when frames wait for room, 0 = none does
+export const NB_FULL_AT = 88; // NB_RX_CONS then
 export const NB_SEGS = 68; // u32 address of the shard's copy segments
 export const NB_SEGS_MAX = 72;
 export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
@@ -36,14 +38,19 @@ export const NB_META_SIZE = 4096;
 export const META_ENTRY = 16;
 export const META_RESPONSE = 0; // u64: the response as it will stand in the ring
 export const META_KIND = 8; // u32: META_*
+export const META_FRAME = 12; // u32, on a head: its descriptor
 export const META_REST = 0; // a further data slot
 export const META_EXTRA = 1;
 export const META_HEAD = 2;
+/** The receiver's grant was bad; the sender's was. */
 export const META_HEAD_FAILED = 3;
+export const META_HEAD_LOST = 4;
 
 /** A guest that let a frame wait this long (ms) is stalled; each stall halves it, down to the least. */
 export const PATIENCE_MOST = 200;
 export const PATIENCE_LEAST = 10;
+/** RX slots that a guest has to take within its patience, when frames wait for it all the time. */
+export const PROGRESS_SLOTS = 64;
 /** A stalled guest that shows this many free RX slots is trusted again. */
 export const UNSTALL_SLOTS = 32;
 

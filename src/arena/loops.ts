@@ -14,6 +14,7 @@ export interface Loops {
   frameLinearize(frame: number, to: number): number;
   classify(forward: number, list: number, n: number): void;
   dispatch(forward: number, list: number, n: number): number;
+  relieve(forward: number, list: number, n: number, now: number, limit: number): void;
   settleRound(forward: number, list: number, n: number): void;
   macAdd(forward: number, address: number, port: number): number;
   macKey(address: number): bigint;

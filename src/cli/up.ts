@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { CONTROL_SOCKET, type Status } from '../daemon/api.js';
-import { prepareDirectory, takeOver } from '../daemon/directory.js';
+import type { Claim } from '../daemon/claim.js';
 import type { DaemonOptions } from '../daemon/options.js';
 import { SetupError } from '../sys/errors.js';
 import { type Attach, type Context, ENTRY } from './context.js';
@@ -71,8 +71,20 @@ async function up(context: Context, options: UpOptions): Promise<number> {
     throw new UsageError('--no-host leaves nothing to name, address or size', 'drop --no-host, or the other');
   }
   const { io, directory } = context;
-  prepareDirectory(directory, io.uid);
-  if (await takeOver(directory)) note(io, `${directory}: taking over from a daemon that did not clean up`);
+  // Before anything else: from here on nobody else starts, or cleans up, in this directory.
+  const { claimDirectory } = await import('../daemon/claim.js');
+  const claim = await claimDirectory(directory, io.uid);
+  try {
+    if (claim.tookOver) note(io, `${directory}: taking over from a daemon that did not clean up`);
+    return await upIn(context, options, claim);
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+}
+
+async function upIn(context: Context, options: UpOptions, claim: Claim): Promise<number> {
+  const { io, directory } = context;
   const { canMakeTaps, userNamespaceProblem } = await import('../daemon/doctor.js');
   if (!canMakeTaps(io.uid) && !options.rootless) {
     const problem = userNamespaceProblem();
@@ -82,6 +94,7 @@ async function up(context: Context, options: UpOptions): Promise<number> {
         'run it as root: sudo netferry up; or see: netferry doctor',
       );
     }
+    claim.release(); // the daemon itself claims it, in the namespace
     return upInNamespace(context);
   }
   const { startDaemon } = await import('../daemon/daemon.js');
@@ -93,13 +106,16 @@ async function up(context: Context, options: UpOptions): Promise<number> {
       }
     : null;
   const stop = stopRequest(context);
-  const daemon = await startDaemon({
-    directory,
-    host,
-    transfer: options.transfer,
-    log: options.logJson ? 'json' : 'pretty',
-    rootless: options.rootless === true,
-  });
+  const daemon = await startDaemon(
+    {
+      directory,
+      host,
+      transfer: options.transfer,
+      log: options.logJson ? 'json' : 'pretty',
+      rootless: options.rootless === true,
+    },
+    claim,
+  );
   const status = await daemon.status();
   if (context.json) printJson(io, status);
   else io.stdout.write(`${readyLine(status)}\n`);

@@ -79,4 +79,5 @@ export interface Refusal {
 export const CONTROL_SOCKET = 'control.sock';
 export const HYPERVISOR_SOCKET = 'hypervisor.sock';
 export const XENSTORE_SOCKET = 'xenstored.sock';
+/** Locked (flock) by the daemon while it runs; holds its pid. */
 export const LOCK_FILE = 'lock';

@@ -3,12 +3,14 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { SetupError } from '../sys/errors.js';
 import type { GuestInfo, Refusal, Status, Vif } from './api.js';
+import { UnknownGuest } from './toolstack.js';
 
 /** What can be asked of a daemon. */
 export interface Controlled {
   status(): Status;
   vifs(): Vif[];
   guests(): GuestInfo[];
+  /** Resolves once it is gone. Rejects with UnknownGuest when there is none. */
   removeGuest(name: string): Promise<void>;
 }
 
@@ -48,7 +50,7 @@ export class ControlServer {
       try {
         await this.#daemon.removeGuest(guest);
       } catch (error) {
-        return refuse(response, 404, error);
+        return refuse(response, error instanceof UnknownGuest ? 404 : 500, error);
       }
       response.writeHead(204).end();
       return;

@@ -1,6 +1,5 @@
 /** The daemon: hypervisor, xenstore, netback, datapath thread, host port and control socket, made and unmade in order. */
 import { chmodSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { PORTS_MAX } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
@@ -16,11 +15,14 @@ import {
   CONTROL_SOCKET,
   type GuestInfo,
   HYPERVISOR_SOCKET,
+  LOCK_FILE,
   type Status,
   type Vif,
   XENSTORE_SOCKET,
 } from './api.js';
+import type { Claim } from './claim.js';
 import { type Controlled, ControlServer } from './control_server.js';
+import { SOCKETS } from './directory.js';
 import { HostPort } from './host_port.js';
 import { type Log, openLog } from './log.js';
 import { type DaemonOptions, DEFAULT_HOST } from './options.js';
@@ -32,7 +34,6 @@ import { PortIds, Vifs } from './vifs.js';
 const ARENA_SIZE = 2 ** 31;
 /** ms for one step of the shutdown: guests get five seconds of it to leave. */
 const STEP_MOST = 8000;
-const SOCKETS = [CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET];
 
 export interface Daemon extends Controlled {
   /** Resolves when it has closed, for whatever reason. */
@@ -40,33 +41,38 @@ export interface Daemon extends Controlled {
   close(): Promise<void>;
 }
 
-/** Starts a daemon whose directory is ours alone (src/daemon/directory.ts). Throws SetupError; nothing is left then. */
-export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const daemon = new RunningDaemon(options);
-  try {
-    await daemon.start();
-  } catch (error) {
-    await daemon.close();
-    throw error;
-  }
+/**
+ * Starts a daemon in a directory that was claimed for it; the claim is the daemon's from here on. Throws SetupError;
+ * nothing is left then.
+ */
+export async function startDaemon(options: DaemonOptions, claim: Claim): Promise<Daemon> {
+  const daemon = new RunningDaemon(options, claim);
+  await daemon.start();
   return daemon;
 }
 
 class RunningDaemon implements Daemon {
   readonly closed: Promise<void>;
   readonly #options: DaemonOptions;
+  readonly #claim: Claim;
   readonly #log: Log;
   readonly #started = Date.now();
   readonly #undo: (() => void | Promise<void>)[] = [];
   #resolveClosed = () => {};
+  #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  /** Everything that was made until then. */
+  #unmade = false;
+  /** Why it closes by itself. */
+  #failure: Error | undefined;
   #toolstack: Toolstack | undefined;
   #netback: NetbackDriver | undefined;
   #vifs: Vifs | undefined;
   #host: HostPort | undefined;
 
-  constructor(options: DaemonOptions) {
+  constructor(options: DaemonOptions, claim: Claim) {
     this.#options = options;
+    this.#claim = claim;
     this.#log = openLog(options.log);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -74,23 +80,38 @@ class RunningDaemon implements Daemon {
   }
 
   async start(): Promise<void> {
+    this.#starting = this.#start();
+    try {
+      await this.#starting;
+      this.#mustGoOn();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** After each await: it may have begun to close meanwhile. */
+  async #start(): Promise<void> {
     const { directory } = this.#options;
     const host = this.#options.host === undefined ? DEFAULT_HOST : this.#options.host;
-    await refuseSecond(join(directory, CONTROL_SOCKET));
-    const reaper = startReaper(SOCKETS.map((name) => join(directory, name)));
-    this.#undo.push(() => {
+    this.#own(() => this.#claim.release());
+    const left = [...SOCKETS, LOCK_FILE].map((name) => join(directory, name));
+    const reaper = startReaper(left, this.#claim.fd);
+    this.#own(() => reaper.stop());
+    // As the claim is ours, what lies there now was bound by us.
+    this.#own(() => {
       for (const name of SOCKETS) rmSync(join(directory, name), { force: true });
-      reaper.stop();
     });
 
     const arena = Arena.create(ARENA_SIZE);
     const hypervisor = new Hypervisor(arena, instantiateLoops(arena));
-    this.#undo.push(() => hypervisor.close());
+    this.#own(() => hypervisor.close());
     const shard = new Shard(arena, hypervisor.records);
-    this.#undo.push(() => shard.close());
+    this.#own(() => shard.close());
     shard.onFailure = (error) => {
       this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
       process.exitCode = 1;
+      this.#failure = new SetupError(`the datapath thread failed: ${error.message}`, '', { cause: error });
       void this.close();
     };
     const ports = new PortIds(PORTS_MAX);
@@ -99,18 +120,21 @@ class RunningDaemon implements Daemon {
       book.claimAddresses('the host', host.addresses);
       this.#host = await HostPort.open(arena, shard, ports, host, book.claimMac('the host', undefined));
       const opened = this.#host;
-      this.#undo.push(() => opened.close());
+      this.#own(() => opened.close());
+      this.#mustGoOn();
     }
 
     const xenstored = new Xenstored({}, { log: (message) => this.#log.warn(`xenstore: ${message}`) });
-    this.#undo.push(() => xenstored.close());
+    this.#own(() => xenstored.close());
     await xenstored.listen(join(directory, XENSTORE_SOCKET));
+    this.#mustGoOn();
     const store = xenstored.connect(0);
     const vifs = new Vifs(arena, hypervisor, shard, ports, (domid) => this.#transferOf(domid));
     const netback = new NetbackDriver(store, vifs, this.#log);
-    this.#undo.push(() => netback.close());
+    this.#own(() => netback.close());
     vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
     await netback.start();
+    this.#mustGoOn();
     const toolstack = new Toolstack({
       hypervisor,
       xenstored,
@@ -121,31 +145,47 @@ class RunningDaemon implements Daemon {
       forget: (domid) => netback.forget(domid),
       defaultMtu: host?.mtu ?? 1500,
     });
-    this.#undo.push(() => toolstack.close());
+    this.#own(() => toolstack.close());
     this.#toolstack = toolstack;
     this.#netback = netback;
     this.#vifs = vifs;
     const hypervisorSocket = join(directory, HYPERVISOR_SOCKET);
-    rmSync(hypervisorSocket, { force: true });
     await toolstack.listen(hypervisorSocket);
+    this.#mustGoOn();
     chmodSync(hypervisorSocket, 0o600);
     const control = new ControlServer(this);
-    this.#undo.push(() => control.close());
+    this.#own(() => control.close());
     await control.listen(join(directory, CONTROL_SOCKET));
+  }
+
+  #mustGoOn(): void {
+    if (this.#closing) throw this.#failure ?? new SetupError('the daemon was stopped before it was up');
+  }
+
+  /** Something made, by how it is unmade. */
+  #own(undo: () => void | Promise<void>): void {
+    if (this.#unmade) void this.#attempt(undo);
+    else this.#undo.push(undo);
   }
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      for (const step of this.#undo.reverse()) {
-        try {
-          await Promise.race([step(), tooLong()]);
-        } catch (error) {
-          this.#log.warn(`shutting down: ${error instanceof Error ? error.message : String(error)}`);
-        }
-      }
+      // What is being made has to be there before it can be undone.
+      await this.#attempt(() => this.#starting?.catch(() => {}));
+      // One by one: a start that took too long may still add to them.
+      for (let step = this.#undo.pop(); step; step = this.#undo.pop()) await this.#attempt(step);
+      this.#unmade = true;
       this.#resolveClosed();
     })();
     return this.#closing;
+  }
+
+  async #attempt(step: () => void | Promise<void>): Promise<void> {
+    try {
+      await Promise.race([step(), tooLong()]);
+    } catch (error) {
+      this.#log.warn(`shutting down: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   status(): Status {
@@ -237,18 +277,6 @@ function tooLong(): Promise<never> {
   return new Promise((_, reject) => {
     setTimeout(() => reject(new Error(`a step took more than ${STEP_MOST / 1000} s`)), STEP_MOST).unref();
   });
-}
-
-/** One daemon a directory: a socket that answers belongs to another one; one that does not is stale. */
-async function refuseSecond(path: string): Promise<void> {
-  const socket = connect(path);
-  const answers = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(true));
-    socket.once('error', () => resolve(false));
-  });
-  socket.destroy();
-  if (answers)
-    throw new SetupError(`a daemon runs already at ${path}`, 'stop it first, or choose another --dir');
 }
 
 const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {

@@ -2,7 +2,7 @@
  * The runtime directory: the sockets of one daemon. Whoever can write in it can stand in for the daemon, so it
  * belongs to the user alone; that is checked before anything in it is trusted.
  */
-import { lstatSync, mkdirSync, rmSync, type Stats } from 'node:fs';
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { SetupError } from '../sys/errors.js';
@@ -11,7 +11,8 @@ import { CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET } from './api.js';
 /** Bytes of the longest path a Unix socket can have: sun_path without its NUL. */
 const SOCKET_PATH_MAX = 107;
 const GROUP_OR_WORLD_WRITABLE = 0o022;
-const SOCKETS = [CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET];
+/** The control socket is the last to be bound and the first to go. */
+export const SOCKETS = [CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET];
 
 /** Where the daemon of user `uid` lives unless --dir says otherwise. */
 export function defaultDirectory(env: Readonly<Record<string, string | undefined>>, uid: number): string {
@@ -85,23 +86,7 @@ export function listenerAt(path: string): Promise<Listener> {
   });
 }
 
-/**
- * Makes room for a new daemon. True when sockets of a dead one were removed; throws SetupError when a daemon
- * answers.
- */
-export async function takeOver(directory: string): Promise<boolean> {
-  const listener = await listenerAt(join(directory, CONTROL_SOCKET));
-  if (listener === 'answers') {
-    throw new SetupError(
-      `a daemon already runs in ${directory}`,
-      'look at it: netferry status; or start another one in a --dir of its own',
-    );
-  }
-  if (listener === 'absent') return false;
-  for (const name of SOCKETS) rmSync(join(directory, name), { force: true });
-  return true;
-}
-
-function codeOf(error: unknown): string {
+/** `ENOENT` of an error of Node's. */
+export function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }

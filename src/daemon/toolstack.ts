@@ -16,11 +16,14 @@ import type { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import type { XenStore } from '../xen/xenstore.js';
 import type { AddressBook } from './addresses.js';
 import type { Log } from './log.js';
+import { writeVifNodes } from './vif_nodes.js';
 
 /** A request line is never longer. */
 const LINE_MAX = 8192;
 /** ms a guest has to leave after SIGTERM. */
 const GRACE = 5000;
+/** ms after SIGKILL when its connection is cut: another process may hold it, and a domain lives as long as that. */
+const CUT = 500;
 
 export interface GuestRecord {
   readonly name: string;
@@ -30,9 +33,21 @@ export interface GuestRecord {
   readonly addresses: readonly string[];
   readonly mtu: number;
   readonly transfer: TransferName;
+  readonly connection: GuestConnection;
   /** Resolves when everything of it is released. */
   readonly gone: Promise<void>;
 }
+
+/** What a domain's life hangs on. */
+export interface GuestConnection {
+  /** Resolves when it is closed, by whomever. */
+  readonly ended: Promise<void>;
+  /** Closes our end. */
+  cut(): void;
+}
+
+/** There is no guest of that name. */
+export class UnknownGuest extends SetupError {}
 
 export interface ToolstackParts {
   readonly hypervisor: Hypervisor;
@@ -41,7 +56,7 @@ export interface ToolstackParts {
   readonly addresses: AddressBook;
   readonly transfer: TransferName;
   readonly log: Log;
-  /** Lets go of every vif of a domain. */
+  /** Lets go of every vif of a domain. While it has not resolved, the datapath may use the domain's memory. */
   forget(domid: number): Promise<void>;
   readonly defaultMtu: number;
 }
@@ -78,10 +93,11 @@ export class Toolstack {
   async create(
     request: GuestRequest,
     pid: number,
-    ended: Promise<void>,
+    connection: GuestConnection,
   ): Promise<{ grant: GuestGrant; domain: Domain }> {
     const { addresses, hypervisor } = this.#parts;
     if (this.#closing) throw new SetupError('the daemon is shutting down');
+    checkPid(pid);
     const owner = request.name;
     const taken = this.#guests.get(owner);
     if (taken)
@@ -109,15 +125,21 @@ export class Toolstack {
       addresses: ips,
       mtu: request.mtu ?? this.#parts.defaultMtu,
       transfer: request.transfer ?? this.#parts.transfer,
+      connection,
       gone: new Promise((resolve) => {
         finished = resolve;
       }),
     };
     this.#guests.set(owner, record);
     this.#parts.xenstored.introduce(domain.domid);
-    const written = this.#writeNodes(record);
+    const written = writeVifNodes(this.#parts.store, {
+      name: owner,
+      domid: domain.domid,
+      mac,
+      mtu: record.mtu,
+    });
     // Not before its nodes are written, else they would stay.
-    const over = Promise.allSettled([ended, written]);
+    const over = Promise.allSettled([connection.ended, written]);
     this.#track(over.then(() => this.#release(record)).finally(finished));
     await written;
     this.#parts.log.info(`guest ${owner}: domain ${domain.domid}, pid ${pid}, ${mac}, ${ips.join(' ')}`);
@@ -142,20 +164,23 @@ export class Toolstack {
     return theirs;
   }
 
-  /** Asks a guest to leave, then insists. Resolves when everything of it is gone. Throws SetupError. */
+  /** Asks a guest to leave, then insists. Resolves when everything of it is gone. Throws UnknownGuest. */
   async remove(name: string): Promise<void> {
     const guest = this.#guests.get(name);
     if (!guest) {
       const known = [...this.#guests.keys()];
-      throw new SetupError(
+      throw new UnknownGuest(
         `no guest ${name}`,
         known.length > 0 ? `there are: ${known.join(', ')}` : 'there are none',
       );
     }
     kill(guest.pid, 'SIGTERM');
-    const insist = setTimeout(() => kill(guest.pid, 'SIGKILL'), GRACE);
+    let timer = setTimeout(() => {
+      kill(guest.pid, 'SIGKILL');
+      timer = setTimeout(() => guest.connection.cut(), CUT);
+    }, GRACE);
     await guest.gone;
-    clearTimeout(insist);
+    clearTimeout(timer);
   }
 
   /** Ends all guests and stops listening. */
@@ -172,83 +197,31 @@ export class Toolstack {
     void done.finally(() => this.#releasing.delete(done));
   }
 
+  /** Every step is tried, whatever became of the others: nothing of a guest may stay because of one of them. */
   async #release(guest: GuestRecord): Promise<void> {
     const { domid } = guest.domain;
     const { store, hypervisor, xenstored, addresses, log } = this.#parts;
-    await this.#parts.forget(domid);
-    await store.rm(`/local/domain/0/backend/vif/${domid}`).catch(() => {});
+    const attempt = async (what: string, step: () => void | Promise<void>): Promise<boolean> => {
+      try {
+        await step();
+        return true;
+      } catch (error) {
+        log.warn(`guest ${guest.name}: ${what}: ${error instanceof Error ? error.message : String(error)}`);
+        return false;
+      }
+    };
+    const unused = await attempt('letting go of its vifs', () => this.#parts.forget(domid));
+    await store.rm(`/local/domain/0/backend/vif/${domid}`).catch(() => {}); // it may never have been written
     await store.rm(`/local/domain/0/error/backend/vif/${domid}`).catch(() => {});
     await store.rm(`/local/domain/${domid}`).catch(() => {});
-    xenstored.release(domid);
-    hypervisor.destroy(domid);
-    addresses.release(guest.name);
+    await attempt('its xenstore', () => xenstored.release(domid));
+    if (unused) await attempt('its memory', () => hypervisor.destroy(domid));
+    // Leaked on purpose: its number stays taken with it, so nothing of another domain comes to lie there.
+    else
+      log.warn(`guest ${guest.name}: the memory of domain ${domid} is kept, the datapath may still use it`);
+    await attempt('its addresses', () => addresses.release(guest.name));
     this.#guests.delete(guest.name);
     log.info(`guest ${guest.name}: gone`);
-  }
-
-  /** As libxl does for a vif: both ends in Initialising, the guest owning its own (libxl_nic.c). */
-  async #writeNodes(guest: GuestRecord): Promise<void> {
-    const { store } = this.#parts;
-    const { domid } = guest.domain;
-    const home = `/local/domain/${domid}`;
-    const frontend = `${home}/device/vif/0`;
-    const backend = `/local/domain/0/backend/vif/${domid}/0`;
-    await store.transaction(async (tx) => {
-      await store.write(`${home}/name`, guest.name, tx);
-      await store.write(`${home}/domid`, String(domid), tx);
-      await store.setPermissions(
-        home,
-        [
-          { domid: 0, access: 'n' },
-          { domid, access: 'r' },
-        ],
-        tx,
-      );
-      const frontendNodes = {
-        backend,
-        'backend-id': '0',
-        state: '1',
-        handle: '0',
-        mac: guest.mac,
-        mtu: String(guest.mtu),
-        trusted: '1',
-      };
-      for (const [key, value] of Object.entries(frontendNodes))
-        await store.write(`${frontend}/${key}`, value, tx);
-      for (const key of ['', ...Object.keys(frontendNodes).map((k) => `/${k}`)]) {
-        await store.setPermissions(
-          `${frontend}${key}`,
-          [
-            { domid, access: 'n' },
-            { domid: 0, access: 'r' },
-          ],
-          tx,
-        );
-      }
-      const backendNodes = {
-        frontend,
-        'frontend-id': String(domid),
-        online: '1',
-        handle: '0',
-        mac: guest.mac,
-        mtu: String(guest.mtu),
-        type: 'vif',
-        'hotplug-status': '',
-        state: '1',
-      };
-      for (const [key, value] of Object.entries(backendNodes))
-        await store.write(`${backend}/${key}`, value, tx);
-      for (const key of ['', ...Object.keys(backendNodes).map((k) => `/${k}`)]) {
-        await store.setPermissions(
-          `${backend}${key}`,
-          [
-            { domid: 0, access: 'n' },
-            { domid, access: 'r' },
-          ],
-          tx,
-        );
-      }
-    });
   }
 }
 
@@ -310,7 +283,10 @@ class Session {
         `guest: ${parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ')}`,
       );
     const { pid } = peerOf(descriptorOf(this.#socket));
-    const { grant, domain } = await this.#toolstack.create(parsed.data, pid, this.#ended);
+    const { grant, domain } = await this.#toolstack.create(parsed.data, pid, {
+      ended: this.#ended,
+      cut: () => void this.#socket.destroy(),
+    });
     this.#domain = domain;
     const xenstore = this.#toolstack.openXenstore(domain);
     return { body: grant, fds: [domain.ramFd, domain.grantFd, xenstore], close: [xenstore] };
@@ -330,6 +306,20 @@ function json(line: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Throws SetupError for a pid that must never be sent a signal. The kernel says 0 of a peer in a pid namespace that
+ * we cannot see, and kill(2) takes 0 for our own process group and -1 for everybody.
+ */
+function checkPid(pid: number): void {
+  if (pid > 1 && pid !== process.pid) return;
+  throw new SetupError(
+    pid > 0
+      ? `process ${pid} cannot be a guest`
+      : 'the daemon cannot see the process that wants to be a guest',
+    pid > 0 ? 'start it: netferry guest run' : 'start it in a pid namespace that the daemon can see',
+  );
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

@@ -4,11 +4,14 @@
  */
 
 import { DROP_PORT_GONE } from '../../assembly/counters.js';
-import { F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
+import { BURST, F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { Forwarding } from './forwarding.js';
 import type { Port } from './port.js';
+
+/** ms that all frames of a source may wait before those for the slowest receiver are given up. */
+const BLOCKED_MOST = 10;
 
 export interface AttachOptions {
   /** 6 bytes: the port's MAC. */
@@ -77,6 +80,7 @@ export class Engine {
       const n = port.pull(waiting);
       if (port.fenced !== 0) this.#fence(port);
       if (n === 0) continue;
+      if (waiting === BURST) this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
       this.#route(port, n, now);
       const left = port.release(n);
       this.#flying[port.id] = left;

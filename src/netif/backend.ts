@@ -176,12 +176,15 @@ class BackendVif {
     });
   }
 
+  /** Rejects when the datapath may still use the domain's memory. */
   end(): Promise<void> {
-    return this.#enqueue(async () => {
+    const ended = this.#queue.then(async () => {
       this.#ended = true;
-      await this.#disconnect();
       await this.#stopWatching?.().catch(() => {});
+      await this.#disconnect();
     });
+    this.#queue = ended.catch(() => {});
+    return ended;
   }
 
   close(): Promise<void> {
@@ -263,8 +266,8 @@ class BackendVif {
 
   async #disconnect(): Promise<void> {
     if (!this.#connected) return;
-    this.#connected = false;
     await this.#connector.disconnect(this.#identity!);
+    this.#connected = false;
     this.#log.info(`vif ${this.#domid}/${this.#handle}: disconnected`);
   }
 

@@ -48,6 +48,8 @@ export class Shard {
   /** By descriptor: how often a signal through it stood still. */
   readonly #blocked = new Map<number, number>();
   #closing = false;
+  /** Why the thread is no more; whoever asks it for something is told at once. */
+  #failure: Error | undefined;
 
   /** `records`: the domain records, or 0 where there are no domains (a guest). */
   constructor(arena: Arena, records = 0) {
@@ -111,6 +113,7 @@ export class Shard {
 
   #ask(request: Unsequenced<ShardRequest>): Promise<{ io?: 'io_uring' | 'plain' }> {
     const sequence = ++this.#sequence;
+    if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.set(sequence, { resolve, reject });
       this.#port.postMessage({ ...request, sequence });
@@ -130,6 +133,7 @@ export class Shard {
   }
 
   #failed(error: Error): void {
+    this.#failure = error;
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
     this.onFailure(error);

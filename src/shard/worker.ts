@@ -41,14 +41,18 @@ class DatapathThread {
   readonly #arena = Arena.attach(start.memory);
   readonly #epoll = new Epoll();
   readonly #ports = new Map<number, Port>();
-  readonly #ramFds = new Map<number, number>();
   readonly #cacheRam = new Map<number, number>();
   readonly #heartbeat = start.heartbeat / 4;
   readonly #loops = instantiateLoops(this.#arena, {
     mapPage: (cacheId, address, frame, writable) => this.#mapPage(cacheId, address, frame, writable !== 0),
   });
-  readonly #grants = new EmbeddedGrantTable(this.#arena, this.#loops, start.records, start.iovecs, (domid) =>
-    this.#ramFds.get(domid),
+  /** For copies only: this thread maps pages through its caches. */
+  readonly #grants = new EmbeddedGrantTable(
+    this.#arena,
+    this.#loops,
+    start.records,
+    start.iovecs,
+    () => undefined,
   );
   readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
   #running = true;
@@ -77,7 +81,7 @@ class DatapathThread {
 
   #round(): boolean {
     this.#arena.u32[this.#heartbeat]++;
-    return this.#engine.round((performance.now() | 0) + 1); // a wrapping ms clock that is never 0
+    return this.#engine.round(performance.now() | 0 || 1); // a wrapping ms clock that is never 0
   }
 
   #wait(timeout: number): void {
@@ -122,7 +126,12 @@ class DatapathThread {
       throw new Error(`${spec.name}: its MAC belongs to another port`);
     }
     this.#ports.set(port.id, port);
-    for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
+    try {
+      for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
+    } catch (error) {
+      this.#detach(port.id); // the owner frees its memory when this fails
+      throw error;
+    }
     return port instanceof TapPort ? { io: port.io.kind } : {};
   }
 
@@ -139,7 +148,6 @@ class DatapathThread {
   }
 
   #openNetback(spec: NetbackSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
-    this.#ramFds.set(spec.domid, spec.cache.ramFd);
     this.#cacheRam.set(spec.id, spec.cache.ramFd);
     const { domid } = spec;
     const cache = { ...spec.cache, id: spec.id, domid, domains: start.records, counters: spec.block };
@@ -159,8 +167,8 @@ class DatapathThread {
     if (!port) return;
     for (const fd of port.descriptors) this.#epoll.remove(fd);
     this.#ports.delete(id);
-    this.#engine.detach(id);
     this.#cacheRam.delete(id);
+    this.#engine.detach(id);
   }
 
   /** Frames of other ports that a software offload has to read. */

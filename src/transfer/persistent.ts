@@ -112,6 +112,10 @@ export class Persistent implements Transfer {
   }
 
   close(): void {
-    this.#arena.unmap(this.#cache.window, this.#cache.capacity * PAGE_SIZE);
+    try {
+      this.#arena.unmap(this.#cache.window, this.#cache.capacity * PAGE_SIZE);
+    } catch {
+      // The kernel has no memory for it now: the window's owner unmaps it again when it frees it.
+    }
   }
 }

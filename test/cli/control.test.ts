@@ -1,13 +1,18 @@
 /** The commands that ask the daemon, against one that only talks. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { rates } from '../../src/cli/vif.js';
 import { CONTROL_SOCKET, HYPERVISOR_SOCKET } from '../../src/daemon/api.js';
+import { claimDirectory } from '../../src/daemon/claim.js';
 import { ControlClient } from '../../src/daemon/client.js';
-import { defaultDirectory, prepareDirectory, takeOver } from '../../src/daemon/directory.js';
+import { type Controlled, ControlServer } from '../../src/daemon/control_server.js';
+import { defaultDirectory, prepareDirectory } from '../../src/daemon/directory.js';
+import { startReaper } from '../../src/daemon/reaper.js';
+import { UnknownGuest } from '../../src/daemon/toolstack.js';
 import { directory, fakeDaemon, netferry, STATUS, UID, vif, WEB } from './fake.js';
 
 /** A socket file whose listener has died without removing it. */
@@ -164,14 +169,93 @@ test('up where one already runs', async (t) => {
 
 test('sockets of a dead daemon are taken over', async (t) => {
   const dir = directory(t);
-  assert.equal(await takeOver(dir), false);
+  const first = await claimDirectory(dir, UID);
+  assert.equal(first.tookOver, false);
+  first.release();
   staleSocket(join(dir, CONTROL_SOCKET));
   staleSocket(join(dir, HYPERVISOR_SOCKET));
-  assert.equal(await takeOver(dir), true);
+  const second = await claimDirectory(dir, UID);
+  assert.equal(second.tookOver, true);
   assert.deepEqual(
     [CONTROL_SOCKET, HYPERVISOR_SOCKET].map((name) => existsSync(join(dir, name))),
     [false, false],
   );
+  second.release();
+});
+
+test('a claimed directory is refused, whatever is bound in it already; a released one is not', async (t) => {
+  const dir = directory(t);
+  const claim = await claimDirectory(dir, UID);
+  const refused = { name: 'SetupError', message: `a daemon already runs in ${dir} (pid ${process.pid})` };
+  await assert.rejects(claimDirectory(dir, UID), refused);
+  await assert.rejects(claimDirectory(dir, UID), refused);
+  claim.release();
+  claim.release();
+  (await claimDirectory(dir, UID)).release();
+});
+
+test('a claim ends with its holder, killed as it may be; the next waits for its reaper', async (t) => {
+  const dir = join(directory(t), 'own');
+  const moduleAt = (name: string) => new URL(`../../src/daemon/${name}.js`, import.meta.url).href;
+  const script = `
+    const { claimDirectory } = await import(${JSON.stringify(moduleAt('claim'))});
+    const { startReaper } = await import(${JSON.stringify(moduleAt('reaper'))});
+    const claim = await claimDirectory(${JSON.stringify(dir)}, ${UID});
+    startReaper(['control.sock', 'lock'].map((name) => ${JSON.stringify(dir)} + '/' + name), claim.fd);
+    (await import('node:net')).createServer().listen(${JSON.stringify(join(dir, CONTROL_SOCKET))}, () =>
+      process.kill(process.pid, 'SIGKILL'));`;
+  for (let round = 0; round < 5; round++) {
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    assert.equal(run.signal, 'SIGKILL', run.stderr);
+    const claim = await claimDirectory(dir, UID);
+    const ours = join(dir, CONTROL_SOCKET);
+    writeFileSync(ours, '');
+    await new Promise((go) => setTimeout(go, 50));
+    assert.ok(existsSync(ours), 'the dead one’s reaper removed what is ours');
+    rmSync(ours);
+    claim.release();
+  }
+});
+
+test('a reaper told that the end is orderly removes nothing', async (t) => {
+  const dir = directory(t);
+  const claim = await claimDirectory(dir, UID);
+  const file = join(dir, 'file');
+  writeFileSync(file, '');
+  startReaper([file], claim.fd).stop();
+  claim.release();
+  const next = await claimDirectory(dir, UID); // at once, though the reaper may still be there
+  await new Promise((go) => setTimeout(go, 100));
+  assert.ok(existsSync(file));
+  next.release();
+});
+
+test('what became of a removal: unknown is 404, anything else 500', async (t) => {
+  const dir = directory(t);
+  const path = join(dir, CONTROL_SOCKET);
+  const asked: string[] = [];
+  const daemon = {
+    removeGuest: async (name: string) => {
+      asked.push(name);
+      if (name === 'gone') throw new UnknownGuest('no guest gone', 'there are none');
+      if (name === 'stuck') throw new Error('its memory is stuck');
+    },
+  } as Partial<Controlled> as Controlled;
+  const server = new ControlServer(daemon);
+  await server.listen(path);
+  t.after(() => server.close());
+  const remove = (name: string) =>
+    new Promise<[number | undefined, string]>((resolve, reject) => {
+      const question = request(
+        { socketPath: path, method: 'DELETE', path: `/v1/guests/${name}`, agent: false },
+        async (answer) => resolve([answer.statusCode, (await answer.toArray()).join('')]),
+      );
+      question.on('error', reject).end();
+    });
+  assert.deepEqual(await remove('web'), [204, '']);
+  assert.deepEqual(await remove('gone'), [404, '{"error":"no guest gone","hint":"there are none"}\n']);
+  assert.deepEqual(await remove('stuck'), [500, '{"error":"its memory is stuck","hint":""}\n']);
+  assert.deepEqual(asked, ['web', 'gone', 'stuck']);
 });
 
 test('directories that cannot be trusted are refused', async (t) => {

@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { alive, Ferry, type Guest, HOST, holdings, namespaceOf, processesIn } from './support/ferry.js';
-import { lacking, sleep, until } from './support/place.js';
+import { ControlClient } from '../../src/daemon/client.js';
+import {
+  alive,
+  ENTRY,
+  Ferry,
+  type Guest,
+  HOST,
+  holdings,
+  namespaceOf,
+  processesIn,
+} from './support/ferry.js';
+import { background, lacking, sleep, until } from './support/place.js';
 
 const skip = lacking('ping', 'iperf3', 'xenstore-ls', 'unshare', 'nsenter', 'ip');
 /** Bulk both ways between two guests, for as long as they live. */
@@ -106,6 +119,51 @@ describe('guests that die', { skip }, () => {
     const after = holdings(ferry.daemon.pid);
     assert.ok(after.maps <= before.maps + 16, `mappings: ${before.maps}, then ${after.maps}`);
   });
+});
+
+describe('two daemons, one directory', { skip }, () => {
+  for (const apart of [0, 30, 70, 120]) {
+    test(`started ${apart} ms apart: one lives, the other leaves it alone`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'netferry-e2e-'));
+      const up = () =>
+        background(
+          spawn(process.execPath, [ENTRY, 'up', '--dir', directory, '--no-host'], {
+            stdio: ['ignore', 'pipe', 'pipe'],
+            detached: true,
+          }),
+        );
+      const first = up();
+      await sleep(apart);
+      const both = [first, up()];
+      try {
+        const { lost, output } = await Promise.race(
+          both.map(async (daemon) => ({ lost: daemon, output: await daemon.ended })),
+        );
+        const [winner] = both.filter((daemon) => daemon !== lost);
+        assert.deepEqual([output.code, output.stdout], [1, '']);
+        const [line, hint, ...more] = output.stderr.split('\n');
+        assert.match(line, /^netferry: a daemon already runs in .*\(pid \d+\)$/);
+        assert.ok(line.endsWith(`(pid ${winner.pid})`), line);
+        assert.match(hint, /^ {2}look at it: netferry status;/);
+        assert.deepEqual(more, ['']);
+        await until('the other is up', () => winner.text().includes(' is up: '), 15_000);
+        await sleep(200);
+        const client = new ControlClient({ directory, uid: process.getuid!() });
+        assert.equal((await client.status()).pid, winner.pid);
+        assert.deepEqual(readdirSync(directory).sort(), [
+          'control.sock',
+          'hypervisor.sock',
+          'lock',
+          'xenstored.sock',
+        ]);
+        assert.equal((await winner.stop()).code, 0);
+        assert.deepEqual(readdirSync(directory), ['lock']);
+      } finally {
+        await Promise.all(both.map((daemon) => daemon.stop('SIGKILL')));
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+  }
 });
 
 describe('daemons that end', { skip }, () => {
