@@ -280,6 +280,7 @@ export function netbackCommit(nb: u32): void {
     const seg = segAt(segs, i);
     if (load<i16>(seg, S_STATUS) == 0) continue;
     const meta = metaOf(nb, load<u32>(seg, S_TAG));
+    if (load<u32>(meta, META_KIND) != META_HEAD) continue; // one segment's failure is the frame's, counted once
     // The receiver's page was at hand and the sender's was not: the sender is answered with an error, and it counts.
     // (A group frame is lost to each receiver by itself.)
     const frame = load<u32>(meta, META_FRAME);
