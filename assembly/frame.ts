@@ -14,7 +14,6 @@ import {
   FRAG_SIZE,
   G_ADDR,
   G_LEN,
-  VNET_SIZE,
 } from './layout';
 import { copyBytes } from './memory';
 
@@ -82,5 +81,3 @@ export function frameRest(frame: u32, address: u32, length: u32): void {
   store<u32>(frag, address, G_ADDR);
   store<u16>(frag, <u16>length, G_LEN);
 }
-
-export const VNET_BYTES: u32 = VNET_SIZE;

@@ -11,6 +11,7 @@ import { openTap } from '../sys/tun.js';
 import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import { parseMac } from './addresses.js';
 import type { HostOptions } from './options.js';
+import { Undo } from './undo.js';
 import type { PortIds } from './vifs.js';
 
 /** Frames of the host in flight at most. */
@@ -55,10 +56,8 @@ export class HostPort {
         'another daemon runs, or choose another --host-name',
       );
     }
-    const undo: (() => void | Promise<void>)[] = [];
-    const close = async () => {
-      for (const step of undo.splice(0).reverse()) await step();
-    };
+    const undo = new Undo();
+    const close = () => undo.run();
     const allocate = (bytes: number) => {
       const address = arena.allocate(bytes, options.name);
       undo.push(() => arena.free(address, bytes));

@@ -12,10 +12,12 @@ import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
 import type { TransferName } from '../transfer/transfer.js';
 import type { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { parseMac } from './addresses.js';
+import { Undo } from './undo.js';
 
 /** Pages that all mapping caches together may map: each page can cost the kernel one mapping of vm.max_map_count. */
 const CACHE_PAGES_ALL = 49_152;
-const CACHE_PAGES_LEAST = 640;
+/** Both rings' worth of pages: with fewer, frames in flight would find no place. */
+const CACHE_PAGES_LEAST = 512;
 
 interface Connected {
   readonly port: number;
@@ -54,10 +56,8 @@ export class Vifs implements VifConnector {
   }
 
   async connect(vif: VifIdentity, keys: FrontendKeys): Promise<void> {
-    const undo: (() => void | Promise<void>)[] = [];
-    const release = async () => {
-      for (const step of undo.splice(0).reverse()) await step();
-    };
+    const undo = new Undo();
+    const release = () => undo.run();
     try {
       this.#connected.set(keyOf(vif), { ...(await this.#attach(vif, keys, undo)), release });
     } catch (error) {
@@ -78,11 +78,7 @@ export class Vifs implements VifConnector {
     return connected ? readCounters(this.#arena, connected.block) : null;
   }
 
-  async #attach(
-    vif: VifIdentity,
-    keys: FrontendKeys,
-    undo: (() => void | Promise<void>)[],
-  ): Promise<Omit<Connected, 'release'>> {
+  async #attach(vif: VifIdentity, keys: FrontendKeys, undo: Undo): Promise<Omit<Connected, 'release'>> {
     const { domid } = vif;
     const domain = this.#hypervisor.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
@@ -102,10 +98,10 @@ export class Vifs implements VifConnector {
       return this.#hypervisor.channel(local);
     });
     const block = allocate(PORT_BLOCK, 'descriptors');
-    const capacity = this.#takeCachePages(undo);
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
     const transfer = this.#transferOf(domid);
+    const capacity = transfer === 'persistent' ? this.#takeCachePages(undo) : 0;
     await this.#shard.attach({
       kind: 'netback',
       id: port,
@@ -121,8 +117,8 @@ export class Vifs implements VifConnector {
       channels,
       transfer,
       cache: {
-        window: allocate(capacity * PAGE_SIZE, 'mapping cache'),
-        tables: allocate(cacheTables(domain.grants, capacity), 'mapping cache'),
+        window: capacity && allocate(capacity * PAGE_SIZE, 'mapping cache'),
+        tables: capacity && allocate(cacheTables(domain.grants, capacity), 'mapping cache'),
         capacity,
         grants: domain.grants,
         ramFd: domain.ramFd,
@@ -133,13 +129,13 @@ export class Vifs implements VifConnector {
   }
 
   /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */
-  #takeCachePages(undo: (() => void)[]): number {
+  #takeCachePages(undo: Undo): number {
     const left = CACHE_PAGES_ALL - this.#cachePages;
-    const pages = Math.max(CACHE_PAGES_LEAST, Math.min(CACHE_PAGES, Math.floor(left / 8)));
+    const pages = Math.max(CACHE_PAGES_LEAST, Math.min(CACHE_PAGES, Math.floor(left / 16)));
     if (pages > left)
       throw new SetupError(
         'the mapping caches of all vifs are as large as they may be',
-        'fewer vifs, or --transfer grant-copy',
+        'fewer vifs, or --transfer grant-copy for some',
       );
     this.#cachePages += pages;
     undo.push(() => {

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { PAGE_SIZE } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
+import { FENCE_NAMES } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
 import { Frontend } from '../netif/frontend.js';
 import {
@@ -93,7 +94,11 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
     eventPorts: channels.map((channel) => channel.port),
   });
   announce(tap.name, grant.mac);
+  const fenced = new Promise<string>((resolve) => {
+    shard.onFenced = (_port, why) => resolve(`the back end broke the protocol: ${FENCE_NAMES[why] ?? why}`);
+  });
   const lost = Promise.race([
+    fenced,
     store.closed.then(() => 'the daemon is gone'),
     frontend.closed().then(
       () => 'the back end closed the connection',

@@ -1,7 +1,7 @@
 /**
- * netfront: a guest's half of a netif queue as a port. All its pages are granted once (`NetfrontMemory`); frames
+ * netfront: a guest's half of a netif queue as a port. All its pages are granted once (netfront_memory.ts); frames
  * read by the guest's tap into those pages are sent without a copy, received pages are written to the tap as they
- * are. The ring work is in assembly/netfront.ts.
+ * are. The ring work is in assembly/netfront_*.ts.
  */
 import { C_EVENTS, DROP_NO_BUFFER } from '../../assembly/counters.js';
 import { BURST, F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
