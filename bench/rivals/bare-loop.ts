@@ -34,7 +34,7 @@ export function bareLoop(options: BareLoopOptions = {}): Rival {
   const offload = options.offload ?? true;
   const traits = [
     ...(language === 'node' ? ['Node'] : []),
-    ...(mode === 'poll' ? ['poll'] : []),
+    ...(mode === 'threads' && language === 'c' ? ['two threads'] : []),
     ...(offload ? [] : ['no offloads']),
   ];
   return {
