@@ -28,7 +28,7 @@ export function available(nb: u32): u32 {
   const cons = load<u32>(nb + NB_RX_CONS);
   const free = reqProd(load<u32>(nb + NB_RX_RING)) - cons;
   if (free > <u32>NETIF_RING_SIZE - (cons - load<u32>(nb + NB_RX_RSP))) {
-    store<u32>(nb + NB_FENCED, FENCE_RING_OVERFLOW);
+    if (!load<u32>(nb + NB_FENCED)) store<u32>(nb + NB_FENCED, FENCE_RING_OVERFLOW); // the first reason stays
     return 0;
   }
   return free;
