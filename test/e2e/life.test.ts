@@ -117,7 +117,9 @@ describe('guests that die', { skip }, () => {
     // Not at once: the last command's own connection may be closing still.
     await until('no more descriptors than before', () => holdings(ferry.daemon.pid).fds <= before.fds, 3000);
     const after = holdings(ferry.daemon.pid);
-    assert.ok(after.maps <= before.maps + 16, `mappings: ${before.maps}, then ${after.maps}`);
+    assert.equal(after.guestMaps, before.guestMaps, "mappings of guests' memory");
+    // V8's own heap comes and goes by a dozen or two; what a guest leaves twice would show.
+    assert.ok(after.maps < before.maps + 40, `mappings: ${before.maps}, then ${after.maps}`);
   });
 });
 

@@ -164,10 +164,12 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-/** What a process holds: descriptors and mappings. */
-export function holdings(pid: number): { fds: number; maps: number } {
+/** What a process holds: descriptors, mappings, and those among them that are guests' memory. */
+export function holdings(pid: number): { fds: number; maps: number; guestMaps: number } {
+  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
   return {
     fds: readdirSync(`/proc/${pid}/fd`).length,
-    maps: readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').length - 1,
+    maps: maps.length - 1,
+    guestMaps: maps.filter((line) => line.includes('/memfd:netferry:')).length,
   };
 }
