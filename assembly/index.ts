@@ -49,3 +49,4 @@ export { segmentCount, segmentInto } from './segment';
 export { stackPop, stackPush } from './stack';
 export { tapFinishRead, tapPrepareReads, tapPrepareWrite, tapRelease, tapWritten } from './tap';
 export { uringQueue, uringReap } from './uring';
+export { copyRuns } from './yardstick';

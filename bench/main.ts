@@ -3,12 +3,12 @@
  * Figures of this machine, each with its goal. Exit code 1 when a goal is missed.
  */
 import { parseArgs } from 'node:util';
+import { RingLoad, type RingSample } from '../src/lab/machine/ring_load.js';
 import { SetupError } from '../src/sys/errors.js';
 import type { TransferName } from '../src/transfer/transfer.js';
 import { iperfMissing } from './iperf.js';
 import { netferry, type RunningNetferry } from './ours.js';
 import { Reporter } from './report.js';
-import { RingBench, type RingSample } from './rings.js';
 import { bareLoop } from './rivals/bare-loop.js';
 import { type Rival, type Running, untilReachable } from './rivals/rival.js';
 import { type TrafficResult, tcpThrough } from './rivals/traffic.js';
@@ -40,7 +40,7 @@ async function rings(): Promise<void> {
     ['grant-copy', 64, '64 B', undefined],
     ['grant-copy', 1500, '1500 B', undefined],
   ];
-  const benches = await Promise.all(cases.map(([transfer, length]) => RingBench.open(transfer, length)));
+  const benches = cases.map(([transfer, length]) => new RingLoad(transfer, length));
   for (const bench of benches) for (let i = 0; i < 3; i++) bench.sample(); // compiled and warm
   const variants: Record<string, () => RingSample> = {};
   for (const [i, bench] of benches.entries()) variants[String(i)] = () => bench.sample();

@@ -24,7 +24,9 @@ const ARROWS: Record<string, string[]> = {
   guest: ['shard', 'netif', 'tap', 'datapath', 'transfer', 'xen', 'arena', 'layouts', 'sys', 'abi'],
   // biome-ignore format: one row a folder
   daemon: ['guest', 'shard', 'netif', 'tap', 'vhost', 'transfer', 'datapath', 'xen', 'arena', 'hook', 'layouts', 'sys', 'abi'],
-  cli: ['daemon', 'guest', 'transfer', 'datapath/counters', 'sys/errors', 'sys/icmp', 'abi'],
+  // biome-ignore format: one row a folder
+  lab: ['daemon', 'guest', 'shard', 'netif', 'tap', 'vhost', 'transfer', 'datapath', 'xen', 'arena', 'hook', 'layouts', 'sys', 'abi'],
+  cli: ['lab', 'daemon', 'guest', 'transfer', 'datapath/counters', 'sys/errors', 'sys/icmp', 'abi'],
   web: ['daemon', 'sys/errors', 'abi'],
 };
 

@@ -88,6 +88,7 @@ export interface Loops {
   tapWritten(tap: number, frame: number): void;
   uringQueue(ring: number, write: number, fd: number, iov: number, count: number, tag: number): void;
   uringReap(ring: number, results: number): number;
+  copyRuns(to: number, toStride: number, from: number, fromStride: number, length: number, n: number): void;
 }
 
 /** What the loops call back for: mapping one page of a domain, on a miss of the mapping cache. */

@@ -7,10 +7,9 @@ import { test } from 'node:test';
 import { TRANSFER_NAMES, type TransferName } from '../../src/transfer/transfer.js';
 import type { BareGuest } from '../support/bare_guest.js';
 import { dropsOf } from '../support/drops.js';
-import type { GuestOptions } from '../support/guest.js';
+import type { GuestOptions, Vif } from '../support/machine.js';
 import { type Guest, Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
-import type { Vif } from '../support/vif.js';
 
 export interface World {
   readonly machine: Machine;

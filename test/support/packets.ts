@@ -15,7 +15,7 @@ import {
 } from '../../src/abi/virtio_net.js';
 import { completed, pseudoHeader, referenceSum } from '../assembly/offload_reference.js';
 
-export const macOf = (last: number) => Uint8Array.of(0x02, 0, 0, 0, last >>> 8, last & 0xff);
+export { macOf } from '../../src/lab/machine/machine.js';
 export const BROADCAST = new Uint8Array(6).fill(0xff);
 
 /** `length` bytes that differ at every place and from seed to seed. */

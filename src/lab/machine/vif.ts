@@ -1,13 +1,27 @@
 /** The back end's side of a guest of the test machine: memory taken once, a netback built in it again and again. */
-import { PORT_BLOCK } from '../../src/datapath/frames.js';
-import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../src/netif/netback_port.js';
-import { GREF_BASE, PAGE_RX_RING, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
-import { GrantCopy } from '../../src/transfer/grant_copy.js';
-import { CACHE_PAGES, cacheTables, Persistent } from '../../src/transfer/persistent.js';
-import type { Transfer } from '../../src/transfer/transfer.js';
-import type { Domain } from '../../src/xen/embedded/domain.js';
+import type { Arena } from '../../arena/arena.js';
+import type { Loops } from '../../arena/loops.js';
+import type { Engine } from '../../datapath/engine.js';
+import { PORT_BLOCK } from '../../datapath/frames.js';
+import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../netif/netback_port.js';
+import { GREF_BASE, PAGE_RX_RING, PAGE_TX_RING } from '../../netif/netfront_memory.js';
+import { GrantCopy } from '../../transfer/grant_copy.js';
+import { CACHE_PAGES, cacheTables, Persistent } from '../../transfer/persistent.js';
+import type { Transfer } from '../../transfer/transfer.js';
+import type { Domain } from '../../xen/embedded/domain.js';
+import type { Hypervisor } from '../../xen/embedded/hypervisor.js';
 import type { GuestOptions } from './guest.js';
-import type { Machine } from './machine.js';
+
+/** What a vif needs of the machine it is part of. */
+export interface VifHost {
+  readonly arena: Arena;
+  readonly loops: Loops;
+  readonly hypervisor: Hypervisor;
+  readonly engine: Engine;
+  readonly segments: number;
+  cacheMaps(id: number, domain: Domain): void;
+  localize(list: number, n: number): void;
+}
 
 export class Vif {
   readonly id: number;
@@ -20,14 +34,14 @@ export class Vif {
   readonly rings: number;
   readonly window: number;
   readonly cachePages: number;
-  readonly #machine: Machine;
+  readonly #machine: VifHost;
   readonly #name: string;
   readonly #options: GuestOptions & { readonly features: number };
   readonly #bounce: number;
   readonly #tables: number;
 
   constructor(
-    machine: Machine,
+    machine: VifHost,
     id: number,
     name: string,
     domain: Domain,

@@ -3,7 +3,6 @@
  * copies. A load generator plays both front ends between the measured rounds; only the back end's rounds are timed.
  * The yardstick is a plain copy of the same bytes between the same pages.
  */
-import asc from 'assemblyscript/asc';
 import {
   BURST,
   F_COOKIE,
@@ -13,10 +12,10 @@ import {
   F_SETTLED,
   FRAME_SIZE,
   G_LEN,
-} from '../assembly/layout.js';
-import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../src/netif/netfront_memory.js';
-import type { TransferName } from '../src/transfer/transfer.js';
-import { type Guest, Machine } from '../test/support/machine.js';
+} from '../../../assembly/layout.js';
+import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../../netif/netfront_memory.js';
+import type { TransferName } from '../../transfer/transfer.js';
+import { type Guest, Machine } from './machine.js';
 
 /** ns a frame. */
 export interface RingSample {
@@ -29,29 +28,18 @@ const ROUNDS = 1500;
 /** Guests use their pages in turn, a ring's worth (256) of them on either side. */
 const TURNS = 256 / BURST;
 
-type PlainCopy = (
-  to: number,
-  toStride: number,
-  from: number,
-  fromStride: number,
-  length: number,
-  n: number,
-) => void;
-
-export class RingBench {
+export class RingLoad {
   readonly #machine: Machine;
   readonly #a: Guest;
   readonly #b: Guest;
   readonly #length: number;
-  readonly #copy: PlainCopy;
   /** u32[BURST] and descriptors with which guest A sends; u32[BURST] and descriptors with which B receives. */
   readonly #sending: number;
   readonly #receiving: number;
 
-  private constructor(machine: Machine, transfer: TransferName, length: number, copy: PlainCopy) {
+  constructor(transfer: TransferName, length: number, machine = new Machine()) {
     this.#machine = machine;
     this.#length = length;
-    this.#copy = copy;
     this.#a = machine.addGuest('a', { transfer });
     this.#b = machine.addGuest('b', { transfer });
     this.#sending = this.#descriptors();
@@ -65,16 +53,11 @@ export class RingBench {
     }
   }
 
-  static async open(transfer: TransferName, length: number): Promise<RingBench> {
-    const machine = new Machine();
-    return new RingBench(machine, transfer, length, await plainCopy(machine.arena.memory));
-  }
-
   /** One sample of each, taking turns by the round so that both meet the same machine. */
   sample(): RingSample {
     let backend = 0;
     let copy = 0;
-    const { arena, engine } = this.#machine;
+    const { arena, loops, engine } = this.#machine;
     const from = this.#a.ram + PAGE_TX_FIRST * 4096;
     const to = this.#b.ram + PAGE_RX_FIRST * 4096;
     for (let round = 0; round < ROUNDS; round++) {
@@ -85,7 +68,7 @@ export class RingBench {
       this.#receive();
       const t2 = performance.now();
       const turn = (round % TURNS) * BURST * 4096;
-      this.#copy(to + turn, 4096, from + turn, 4096, this.#length, BURST);
+      loops.copyRuns(to + turn, 4096, from + turn, 4096, this.#length, BURST);
       const t3 = performance.now();
       backend += t1 - t0;
       copy += t3 - t2;
@@ -137,27 +120,4 @@ export class RingBench {
     for (let i = 0; i < BURST; i++) arena.u32[list / 4 + i] = list + BURST * 4 + i * FRAME_SIZE;
     return list;
   }
-}
-
-/** memory.copy in a loop and nothing else: as fast as this machine copies these bytes in WebAssembly. */
-async function plainCopy(memory: WebAssembly.Memory): Promise<PlainCopy> {
-  const source = `export function run(to: u32, toStride: u32, from: u32, fromStride: u32, length: u32, n: u32): void {
-    for (let i: u32 = 0; i < n; i++) memory.copy(to + i * toStride, from + i * fromStride, length);
-  }`;
-  const options = {
-    runtime: 'stub',
-    importMemory: true,
-    sharedMemory: true,
-    maximumMemory: 65536,
-    initialMemory: 1,
-    noExportMemory: true,
-    enable: ['threads', 'simd', 'bulk-memory'],
-    optimizeLevel: 3,
-  };
-  const { error, binary, stderr } = await asc.compileString(source, options);
-  if (error || !binary) throw new Error(`the yardstick does not compile: ${stderr.toString()}`);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(binary)), {
-    env: { memory },
-  });
-  return instance.exports.run as PlainCopy;
 }

@@ -1,11 +1,11 @@
 /** A well-behaved guest of the test machine: domain, netfront with its engine, and an in-memory port for its tap. */
-import type { Engine } from '../../src/datapath/engine.js';
-import type { MemoryPort } from '../../src/datapath/memory_port.js';
-import type { NetbackPort } from '../../src/netif/netback_port.js';
-import type { NetfrontPort } from '../../src/netif/netfront_port.js';
-import type { Transfer, TransferName } from '../../src/transfer/transfer.js';
-import type { Domain } from '../../src/xen/embedded/domain.js';
-import type { EmbeddedGrantOwner } from '../../src/xen/embedded/grants.js';
+import type { Engine } from '../../datapath/engine.js';
+import type { MemoryPort } from '../../datapath/memory_port.js';
+import type { NetbackPort } from '../../netif/netback_port.js';
+import type { NetfrontPort } from '../../netif/netfront_port.js';
+import type { Transfer, TransferName } from '../../transfer/transfer.js';
+import type { Domain } from '../../xen/embedded/domain.js';
+import type { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
 
 export interface GuestOptions {
   readonly mac?: Uint8Array;
