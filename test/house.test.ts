@@ -40,8 +40,10 @@ const PACKAGES: Record<string, string[]> = {
   koffi: ['sys'],
   commander: ['cli'],
   'cli-progress': ['cli'],
+  '@observablehq/plot': ['lab'],
+  linkedom: ['lab'],
   'cli-table3': ['cli'],
-  zod: ['xen', 'netif', 'guest', 'daemon', 'cli'],
+  zod: ['xen', 'netif', 'guest', 'daemon', 'lab', 'cli'],
   pino: ['guest', 'daemon', 'cli'],
   'ipaddr.js': ['guest', 'daemon', 'cli'],
 };
