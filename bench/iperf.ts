@@ -69,6 +69,7 @@ export async function iperf(o: IperfOptions): Promise<IperfResult> {
   if (missing) throw new SetupError(missing);
   const port = String(o.port ?? 5201);
   const seconds = o.seconds ?? 3;
+  await Promise.all([o.server, o.client].map((space) => useCongestion(space, o.congestion ?? 'cubic')));
   const server = o.server.spawn(['iperf3', '-s', '-1', '-p', port, '--forceflush']);
   try {
     await untilSays(server, 'listening');
@@ -86,8 +87,22 @@ function trafficArguments(o: IperfOptions): string[] {
   const args = ['-P', String(o.streams ?? 1)];
   if (o.reverse) args.push('-R');
   if (o.udpBitrate !== undefined) return [...args, '-u', '-b', String(o.udpBitrate)];
-  const congestion = o.congestion ?? 'cubic';
-  return congestion === 'inherit' ? args : [...args, '-C', congestion];
+  return args;
+}
+
+/**
+ * By the routes, so that sockets have it from their first packet. `iperf3 -C` asks only once it is connected: a socket
+ * that began as bbr, where that is the default, then goes on pacing its segments with a timer for each.
+ */
+async function useCongestion(space: Netns, congestion: string): Promise<void> {
+  if (congestion === 'inherit') return;
+  for (const family of ['-4', '-6']) {
+    const { stdout } = await space.exec(['ip', family, 'route', 'show']);
+    for (const route of stdout.split('\n').filter((line) => line.trim() !== '')) {
+      const words = route.trim().split(/\s+/).filter((word) => word !== 'linkdown');
+      await space.exec(['ip', family, 'route', 'change', ...words, 'congctl', congestion]);
+    }
+  }
 }
 
 const Sum = z.object({
