@@ -6,8 +6,10 @@ import {
   CQE_USER_DATA,
   IORING_OP_READV,
   IORING_OP_WRITEV,
+  IOSQE_FIXED_FILE,
   SQE_ADDR,
   SQE_FD,
+  SQE_FLAGS,
   SQE_LEN,
   SQE_OFF,
   SQE_OP_FLAGS,
@@ -27,14 +29,16 @@ import {
   URING_SQES,
 } from './uring_layout';
 
-/** Queues a vectored read or write; `iov` lies in the arena. The caller never queues more than the ring holds. */
-export function uringQueue(ring: u32, write: bool, fd: i32, iov: u32, count: u32, tag: u32): void {
+/** Queues a vectored read or write of the registered file; `iov` lies in the arena. The caller never queues more than the ring holds. */
+export function uringQueue(ring: u32, write: bool, iov: u32, count: u32, tag: u32): void {
   const tailAt = load<u32>(ring + URING_SQ_TAIL);
   const tail = load<u32>(tailAt);
   const sqe = load<u32>(ring + URING_SQES) + (tail & load<u32>(ring + URING_SQ_MASK)) * SQE_SIZE;
-  memory.fill(sqe, 0, SQE_SIZE);
+  const zero = i64x2.splat(0);
+  for (let at: u32 = 0; at < <u32>SQE_SIZE; at += 16) v128.store(sqe + at, zero);
   store<u8>(sqe, <u8>(write ? IORING_OP_WRITEV : IORING_OP_READV), SQE_OPCODE);
-  store<i32>(sqe, fd, SQE_FD);
+  store<u8>(sqe, <u8>IOSQE_FIXED_FILE, SQE_FLAGS);
+  store<i32>(sqe, 0, SQE_FD); // index of the registered file
   store<u64>(sqe, 0xffffffffffffffff, SQE_OFF); // no file position
   store<u64>(sqe, <u64>load<f64>(ring + URING_BASE) + iov, SQE_ADDR);
   store<u32>(sqe, count, SQE_LEN);

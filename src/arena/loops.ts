@@ -86,7 +86,7 @@ export interface Loops {
   tapPrepareWrite(tap: number, frame: number, index: number): number;
   tapRelease(tap: number, list: number, n: number, scratch: number): number;
   tapWritten(tap: number, frame: number): void;
-  uringQueue(ring: number, write: number, fd: number, iov: number, count: number, tag: number): void;
+  uringQueue(ring: number, write: number, iov: number, count: number, tag: number): void;
   uringReap(ring: number, results: number): number;
   copyRuns(to: number, toStride: number, from: number, fromStride: number, length: number, n: number): void;
 }

@@ -9,9 +9,12 @@ import {
   CQ_OFF_TAIL,
   CQ_OFF_USER_ADDR,
   IORING_ENTER_GETEVENTS,
+  IORING_REGISTER_FILES,
   IORING_SETUP_COOP_TASKRUN,
   IORING_SETUP_NO_MMAP,
   IORING_SETUP_NO_SQARRAY,
+  IORING_SETUP_SINGLE_ISSUER,
+  IORING_UNREGISTER_FILES,
   PARAMS_CQ_OFF,
   PARAMS_FLAGS,
   PARAMS_SIZE,
@@ -20,6 +23,7 @@ import {
   SQ_OFF_TAIL,
   SQ_OFF_USER_ADDR,
   SYS_io_uring_enter,
+  SYS_io_uring_register,
   SYS_io_uring_setup,
 } from '../abi/io_uring.js';
 import { SysError } from './errors.js';
@@ -51,7 +55,8 @@ export class Uring {
    */
   constructor(base: number, u32: Uint32Array, memory: number) {
     const params = new DataView(new ArrayBuffer(PARAMS_SIZE));
-    const flags = IORING_SETUP_NO_MMAP | IORING_SETUP_NO_SQARRAY | IORING_SETUP_COOP_TASKRUN;
+    const flags =
+      IORING_SETUP_NO_MMAP | IORING_SETUP_NO_SQARRAY | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER;
     params.setUint32(PARAMS_FLAGS, flags, true);
     params.setBigUint64(PARAMS_SQ_OFF + SQ_OFF_USER_ADDR, BigInt(base + memory), true);
     params.setBigUint64(PARAMS_CQ_OFF + CQ_OFF_USER_ADDR, BigInt(base + memory + 4096), true);
@@ -73,13 +78,24 @@ export class Uring {
     };
   }
 
+  /** Entries with IOSQE_FIXED_FILE mean `fd` by index 0 from now on: its reference is taken once, not for each. Throws SysError. */
+  registerFile(fd: number): void {
+    const files = new Uint8Array(4);
+    new DataView(files.buffer).setInt32(0, fd, true);
+    const pointer = addressOf(files);
+    const result = rawSyscall(SYS_io_uring_register, this.fd, IORING_REGISTER_FILES, pointer, 1, 0, 0);
+    check('io_uring_register', result, `file ${fd}`);
+  }
+
   /** Submits `n` queued entries and waits until all are complete (the files do not block). Negative errno on failure. */
   submit(n: number): number {
     const result = rawSyscall(SYS_io_uring_enter, this.fd, n, n, IORING_ENTER_GETEVENTS, 0, 0) as number;
     return result < 0 ? -errno() : result;
   }
 
+  /** Lets go of the registered file at once; closing the ring alone would do so later, on a kernel thread. */
   close(): void {
+    rawSyscall(SYS_io_uring_register, this.fd, IORING_UNREGISTER_FILES, 0, 0, 0, 0);
     close(this.fd);
   }
 }

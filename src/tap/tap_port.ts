@@ -4,7 +4,7 @@
  */
 
 import { C_EVENTS, DROP_TAP_ERROR } from '../../assembly/counters.js';
-import { BURST, F_SETTLED, F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
+import { BURST, F_LEN, F_SETTLED, F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
 import { STACK_CAPACITY, STACK_COUNT, STACK_ITEMS } from '../../assembly/netif_layout.js';
 import {
   IOV_STRIDE,
@@ -28,6 +28,8 @@ import { UringIo } from './uring_io.js';
 
 /** Bytes of arena for a tap port's own state: io_uring pages first (page-aligned), then the rest. */
 export const TAP_MEMORY = URING_MEMORY + 256 + TAP_SIZE + BURST * IOV_STRIDE + BURST * 4;
+/** Bytes of a burst of reads at most, as far as the last one foretells: more would push each other out of the cache. */
+const BURST_BYTES = 512 * 1024;
 /** Bytes of a stack of `n` buffers, and of the buffers. */
 export const stackSize = (n: number) => STACK_ITEMS + n * 4;
 
@@ -113,15 +115,18 @@ export class TapPort implements Port {
     if (n === 0) return waiting; // no buffer is free: the kernel's queue holds the frames
     this.io.read(this.#iovs, n, this.#results);
     let read = 0;
+    let bytes = 0;
     for (let i = 0; i < n; i++) {
       const frame = this.#u32[list / 4 + i];
       if (!this.#loops.tapFinishRead(this.#tap, frame, this.#i32[this.#results / 4 + i])) continue;
       this.#u32[list / 4 + i] = this.#u32[list / 4 + read]; // keep the filled ones in front, in order
       this.#u32[list / 4 + read] = frame;
+      bytes += this.#u32[(frame + F_LEN) / 4];
       read++;
     }
     if (read < n) this.#readable = false;
-    this.#ask = read === n ? Math.min(BURST, n * 2) : Math.max(2, read + 1);
+    const most = Math.min(BURST, Math.max(2, (BURST_BYTES * read) / bytes) | 0);
+    this.#ask = read === n ? Math.min(most, n * 2) : Math.max(2, read + 1);
     return waiting + read;
   }
 

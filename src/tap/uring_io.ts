@@ -35,6 +35,7 @@ export class UringIo implements BurstIo {
     this.#ring = state;
     this.#base = arena.base;
     this.#i32 = new Int32Array(arena.memory.buffer);
+    uring.registerFile(fd);
     const { layout } = uring;
     arena.view.setFloat64(state + URING_BASE, arena.base, true);
     const fields: [number, number][] = [
@@ -60,13 +61,13 @@ export class UringIo implements BurstIo {
   }
 
   read(iovs: number, n: number, results: number): void {
-    for (let i = 0; i < n; i++) this.#loops.uringQueue(this.#ring, 0, this.#fd, iovs + i * IOV_STRIDE, 2, i);
+    for (let i = 0; i < n; i++) this.#loops.uringQueue(this.#ring, 0, iovs + i * IOV_STRIDE, 2, i);
     this.#run(n, results);
   }
 
   write(iovs: number, counts: Uint8Array, n: number, results: number): void {
     for (let i = 0; i < n; i++) {
-      this.#loops.uringQueue(this.#ring, 1, this.#fd, iovs + i * IOV_STRIDE, counts[i], i);
+      this.#loops.uringQueue(this.#ring, 1, iovs + i * IOV_STRIDE, counts[i], i);
     }
     this.#run(n, results);
     for (let i = 0; i < n; i++) {
