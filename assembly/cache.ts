@@ -90,6 +90,30 @@ export function cacheEnd(cache: u32): void {
   count(load<u32>(cache + CACHE_COUNTERS), C_CACHE_HITS, hits);
 }
 
+/** Address of the grant table that a cache's references lie in; 0 when its domain is gone. */
+export function cacheTable(cache: u32): u32 {
+  const dom = domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
+  return dom == 0 ? 0 : load<u32>(dom, DOM_TABLE);
+}
+
+/** Address of a page that is mapped already and whose grant is as it was then; else 0, and nothing changes. */
+export function mappedPage(
+  grantTable: u32,
+  entries: u32,
+  grants: u32,
+  gref: u32,
+  write: bool,
+  now: u32,
+): u32 {
+  if (gref >= grants) return 0;
+  const grant = atomic.load<u64>(grantTable + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
+  const entry = entries + gref * CACHE_ENTRY;
+  const page = load<u32>(entry, ENTRY_PAGE);
+  if (page == 0 || load<u64>(entry, ENTRY_GRANT) != grant || (write && (grant & GTF_readonly) != 0)) return 0;
+  store<u32>(entry, now, ENTRY_USED);
+  return page;
+}
+
 /** Arena address of a granted page, mapped now or earlier; 0 when the grant does not allow it. */
 export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
   if (gref == lastGref && write == lastWrite && lastPage != 0) {

@@ -23,14 +23,14 @@ import {
 import { BURST, F_HEADER, F_SETTLED, F_SINCE, F_SRC, F_VERDICT, VERDICT_DROP, VERDICT_GROUP } from './layout';
 import { count } from './memory';
 
-const KEY_VALID: u64 = 1 << 48;
-const KEY_MASK: u64 = 0xffffffffffff;
+export const KEY_VALID: u64 = 1 << 48;
+export const KEY_MASK: u64 = 0xffffffffffff;
 
 function hashOf(key: u64): u32 {
   return <u32>((key * 0x9e3779b97f4a7c15) >> 52); // 12 bits: MAC_SLOTS
 }
 
-function portOf(fwd: u32, port: u32): u32 {
+export function portOf(fwd: u32, port: u32): u32 {
   return load<u32>(fwd + FWD_PORTS) + port * PORT_SIZE;
 }
 

@@ -15,6 +15,7 @@ export interface Loops {
   classify(forward: number, list: number, n: number): void;
   dispatch(forward: number, list: number, n: number): number;
   relieve(forward: number, list: number, n: number, now: number, limit: number): void;
+  laneRun(forward: number, port: number, max: number): number;
   settleRound(forward: number, list: number, n: number): void;
   macAdd(forward: number, address: number, port: number): number;
   macKey(address: number): bigint;

@@ -29,6 +29,8 @@ export class Engine {
   #active: Port[] = [];
   /** By id: frames in flight. */
   readonly #flying = new Uint32Array(PORTS_MAX);
+  /** By id: state for the direct lane, 0 = none. */
+  readonly #direct = new Uint32Array(PORTS_MAX);
   readonly #fences = new Set<number>();
   /** Fenced in this round and not reported yet. */
   #fenced: Port[] = [];
@@ -50,6 +52,8 @@ export class Engine {
   attach(port: Port, options: AttachOptions = {}): boolean {
     if (!this.forwarding.attach(port.id, port.counters, options.mac, options.anySource)) return false;
     this.#ports[port.id] = port;
+    this.#direct[port.id] = port.direct ?? 0;
+    this.forwarding.direct(port.id, this.#direct[port.id]);
     this.#active = [...this.#active, port];
     this.#flying[port.id] = 0;
     return true;
@@ -61,6 +65,7 @@ export class Engine {
     if (!port) return;
     this.forwarding.detach(id);
     this.#ports[id] = undefined;
+    this.#direct[id] = 0;
     this.#active = this.#active.filter((p) => p !== port);
     this.#fences.delete(id);
     this.#fenced = this.#fenced.filter((p) => p !== port);
@@ -77,6 +82,11 @@ export class Engine {
     for (let i = 0; i < active.length; i++) {
       const port = active[i];
       const waiting = this.#flying[port.id];
+      if (waiting === 0 && this.#direct[port.id] !== 0) {
+        const passed = this.#loops.laneRun(this.forwarding.address, port.id, BURST);
+        if (passed > 0) moved = true;
+        if (passed === BURST) continue; // its turn is over
+      }
       const n = port.pull(waiting);
       if (port.fenced !== 0) this.#fence(port);
       if (n === 0) continue;

@@ -3,6 +3,7 @@ import {
   FWD_ACTIVE,
   FWD_MACS,
   FWD_PORTS,
+  FWD_SCRATCH,
   FWD_SIZE,
   FWD_TARGETS,
   FWD_UPLINK,
@@ -10,6 +11,7 @@ import {
   PORT_ANY_SOURCE,
   PORT_ATTACHED,
   PORT_COUNTERS,
+  PORT_DIRECT,
   PORT_FLAGS,
   PORT_LIST,
   PORT_LIST_SIZE,
@@ -18,7 +20,7 @@ import {
   PORT_WIRE,
   PORT_WIRED,
 } from '../../assembly/forward_layout.js';
-import { PORTS_MAX } from '../../assembly/layout.js';
+import { FRAME_SIZE, PORTS_MAX } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 
@@ -26,7 +28,13 @@ const TARGETS_SIZE = 4 + PORTS_MAX * 4;
 const SCRATCH = 16;
 /** Bytes of arena for one forwarding table. */
 export const FORWARDING_SIZE =
-  FWD_SIZE + SCRATCH + MAC_TABLE_SIZE + PORTS_MAX * PORT_SIZE + 2 * TARGETS_SIZE + PORTS_MAX * PORT_LIST_SIZE;
+  FWD_SIZE +
+  SCRATCH +
+  FRAME_SIZE +
+  MAC_TABLE_SIZE +
+  PORTS_MAX * PORT_SIZE +
+  2 * TARGETS_SIZE +
+  PORTS_MAX * PORT_LIST_SIZE;
 
 export class Forwarding {
   /** Address of the state, for the loops. */
@@ -46,7 +54,8 @@ export class Forwarding {
     this.#loops = loops;
     this.address = address;
     this.#scratch = address + FWD_SIZE;
-    const macs = this.#scratch + SCRATCH;
+    const macs = this.#scratch + SCRATCH + FRAME_SIZE;
+    this.#set(address + FWD_SCRATCH, this.#scratch + SCRATCH);
     this.#ports = macs + MAC_TABLE_SIZE;
     this.targets = this.#ports + PORTS_MAX * PORT_SIZE;
     this.#active = this.targets + TARGETS_SIZE;
@@ -73,6 +82,11 @@ export class Forwarding {
     return true;
   }
 
+  /** `state`: address of an attached port's netback state: frames may go through the direct lane (assembly/lane.ts). */
+  direct(id: number, state: number): void {
+    this.#set(this.#record(id) + PORT_DIRECT, state);
+  }
+
   /** Joins two attached ports: what one receives the other gets, unseen. */
   wire(a: number, b: number): void {
     for (const [from, to] of [
@@ -89,6 +103,7 @@ export class Forwarding {
     const record = this.#record(id);
     this.#arena.view.setBigUint64(record + PORT_MAC, 0n, true);
     this.#set(record + PORT_FLAGS, 0);
+    this.#set(record + PORT_DIRECT, 0);
     const count = this.#active / 4;
     const ids = [...this.#arena.u32.subarray(count + 1, count + 1 + this.#arena.u32[count])].filter(
       (p) => p !== id,

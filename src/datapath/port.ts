@@ -16,6 +16,9 @@ export interface Port {
   /** Can fragments that are only granted, not mapped, be pushed to it? Else the engine localizes them first. */
   readonly takesGrants: boolean;
 
+  /** Address of netback state that the direct lane (assembly/lane.ts) may work on; 0: frames always have descriptors. */
+  readonly direct?: number;
+
   /** Reads what the peer sent behind the `waiting` frames still in flight. Returns the frames in flight. */
   pull(waiting: number): number;
   /** Delivers u32[n] descriptors at `list`. `now`: wrapping ms clock, never 0. */

@@ -71,6 +71,8 @@ export interface NetbackOptions {
   /** The same function when the event channel is not split. */
   readonly notifyRx: Notify;
   readonly transfer: Transfer;
+  /** false: its frames always have descriptors, never the direct lane (assembly/lane.ts). */
+  readonly direct?: boolean;
 }
 
 /** What became of a frame in software: now as the guest can take it; delivered or dropped; it waits for room. */
@@ -87,6 +89,7 @@ export class NetbackPort implements Port, SegmentSink {
   readonly takesGrants = true;
   readonly descriptors: readonly number[];
   readonly wantsChecksums: boolean;
+  readonly direct: number;
   /** Localizes frames of other ports for software offloads; the datapath thread sets it. */
   localizeForeign: (list: number, n: number) => void = () => {};
   readonly #u32: Uint32Array;
@@ -108,6 +111,8 @@ export class NetbackPort implements Port, SegmentSink {
     this.#u32 = arena.u32;
     this.#loops = loops;
     this.#nb = options.memory;
+    // Only where its grants turn into addresses.
+    this.direct = options.direct === false || options.transfer.cache === 0 ? 0 : options.memory;
     this.#segments = options.segments;
     this.#bounce = options.bounce;
     this.#transfer = options.transfer;

@@ -25,6 +25,8 @@ const CANARY = 0xc5;
 class Ledger {
   pulled = 0;
   groups = 0;
+  /** Frames that went by the direct lane. */
+  passed = 0;
   /** Outcomes of ports whose counters were wiped since. */
   settled = 0;
 
@@ -35,6 +37,12 @@ class Ledger {
         const result = loops.netbackPull(nb, list, max);
         this.pulled += result & 0xffff;
         return result;
+      },
+      laneRun: (forward, port, max) => {
+        const passed = loops.laneRun(forward, port, max);
+        this.pulled += passed;
+        this.passed += passed;
+        return passed;
       },
       settleRound: (forward, list, n) => {
         for (let i = 0; i < n; i++) {
@@ -182,6 +190,7 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
       .sort(),
   );
   assert.ok(ledger.pulled > RINGS, 'most rings had frames in them');
+  assert.ok(ledger.passed > 500, `the direct lane was open to ${ledger.passed} of them`);
   for (const guest of [a, b]) assert.equal(guest.netfront.fenced, 0, 'netback never emits junk (XSA-376)');
   machine.close();
 });

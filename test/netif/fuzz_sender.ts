@@ -35,6 +35,7 @@ export class HostileSender {
   ring(): void {
     const random = this.#random;
     if (random(4) === 0) this.#grants();
+    if (random(3) === 0) this.#volley();
     const packets = random(random(8) === 0 ? 40 : 6);
     for (let i = 0; i < packets; i++) {
       const kind = random(10);
@@ -71,6 +72,24 @@ export class HostileSender {
 
   #source(): Uint8Array {
     return this.#random(16) === 0 ? pick(this.#random, this.#peers) : this.#guest.mac;
+  }
+
+  /** Small frames out of few pages, one slot each: what the direct lane takes, until one of them is not quite that. */
+  #volley(): void {
+    const random = this.#random;
+    const target = this.#target();
+    for (let i = random(20); i >= 0; i--) {
+      const page = random(6);
+      const bytes = plainFrame(target, this.#guest.mac, 14 + random(400), random(1000));
+      const spoilt = random(60);
+      this.#arena.u8.set(bytes, this.#guest.txPage(page));
+      this.#guest.putTx({
+        gref: spoilt === 0 ? pick(random, GREFS) : this.#guest.txGref(page),
+        offset: spoilt === 1 ? pick(random, OFFSETS) : 0,
+        flags: spoilt < 6 ? random(4) : 0,
+        size: spoilt === 6 ? pick(random, SIZES) : bytes.length,
+      });
+    }
   }
 
   /** A packet in sound pieces, with some of its fields spoilt. */
@@ -169,10 +188,11 @@ export class HostileSender {
     const room = 256 - ((this.#guest.rxProd - this.#guest.rxAnswered) >>> 0);
     const count = random(5) === 0 ? random(300) : random(Math.max(1, Math.min(room, 60)));
     const garbage = random(4) === 0;
+    const pages = random(2) === 0 ? 256 : 4;
     this.#guest.postRx(count, random(256), (n) => {
       if (garbage && random(3) === 0)
         return random(2) === 0 ? pick(random, GREFS) : this.#guest.txGref(n % PAGES);
-      return this.#guest.rxGref(n % 256);
+      return this.#guest.rxGref(n % pages);
     });
     if (random(60) === 0) this.#guest.publishRx(this.#index(this.#guest.rxProd));
   }

@@ -15,6 +15,8 @@ export interface GuestOptions {
   /** What the back end says it can receive. */
   readonly backendFeatures?: number;
   readonly cachePages?: number;
+  /** false: none of its frames takes the direct lane. */
+  readonly direct?: boolean;
   /** Puts something between netback and its transfer. */
   readonly wrapTransfer?: (transfer: Transfer) => Transfer;
 }

@@ -94,6 +94,7 @@ export class Vif {
       descriptors: [],
       notifyTx: () => {},
       notifyRx: () => {},
+      direct: this.#options.direct ?? true,
       transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
     });
     port.localizeForeign = (list, n) => this.#machine.localize(list, n);

@@ -1,0 +1,185 @@
+// The direct lane: a plain frame from one vif to another, both of whose pages are mapped already, goes from page to
+// page with no descriptor and no list in between. It takes frames from the head of the sender's ring for as long as
+// they are of that kind. The first one that is not stays where it is, for the general path (netback_tx, forward,
+// netback_rx), which knows every case and says why it refuses one.
+//
+// Trust is as there: each slot is read once (XSA-155); what was looked at (the addresses; all headers, where a checksum
+// has to be found) is delivered out of private memory, never read again; a grant is compared with its entry on each
+// use; no byte is written beyond a frame's own.
+import {
+  NETRXF_csum_blank,
+  NETRXF_data_validated,
+  NETTXF_csum_blank,
+  NETTXF_data_validated,
+} from '../src/abi/netif';
+import { NETIF_RING_SIZE } from '../src/abi/ring';
+import { cacheTable, mappedPage } from './cache';
+import {
+  C_CACHE_HITS,
+  C_COPIED_BYTES,
+  C_COPIES,
+  C_IN_BYTES,
+  C_IN_FRAMES,
+  C_OUT_BYTES,
+  C_OUT_FRAMES,
+} from './counters';
+import { KEY_MASK, KEY_VALID, macLookup, portOf } from './forward';
+import { FWD_SCRATCH, PORT_DIRECT, PORT_MAC } from './forward_layout';
+import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK } from './grant_layout';
+import { F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
+import { copyBytes, count } from './memory';
+import { available } from './netback_room';
+import {
+  FE_CSUM4,
+  FE_CSUM6,
+  HEADER_FETCH,
+  NB_CACHE,
+  NB_COUNTERS,
+  NB_FEATURES,
+  NB_FENCED,
+  NB_FULL_SINCE,
+  NB_RX_CONS,
+  NB_RX_RING,
+  NB_RX_RSP,
+  NB_STALLED,
+  NB_TX_CONS,
+  NB_TX_RING,
+  NB_TX_RSP,
+} from './netif_layout';
+import { offloadCsumFamily, offloadFromBlank } from './offload';
+import { reqProd, rxEntry, txEntry } from './ring';
+
+/** A frame shorter than the register its addresses are read into is left to the general path. */
+const HEAD: u32 = 16;
+
+/**
+ * Moves frames from the head of a port's TX ring straight to other vifs. Only for a port of which no frame is in
+ * flight. Returns how many were moved, at most `max`; their responses are written, not yet published.
+ */
+export function laneRun(fwd: u32, port: u32, max: u32): u32 {
+  const nb = load<u32>(portOf(fwd, port), PORT_DIRECT);
+  if (nb == 0 || load<u32>(nb + NB_FENCED)) return 0;
+  const first = load<u32>(nb + NB_TX_CONS);
+  if (first != load<u32>(nb + NB_TX_RSP)) return 0;
+  const queued = reqProd(load<u32>(nb + NB_TX_RING)) - first;
+  if (queued > <u32>NETIF_RING_SIZE) return 0; // XSA-39: the general path ends the dialogue
+  const end = first + min(queued, max);
+  let cons = first;
+  while (cons != end) {
+    const next = laneTo(fwd, port, nb, cons, end);
+    if (next == cons) break;
+    cons = next;
+  }
+  store<u32>(nb + NB_TX_CONS, cons);
+  store<u32>(nb + NB_TX_RSP, cons);
+  return cons - first;
+}
+
+/** Moves the frames from `cons` on that go to the same receiver as the first. Returns the index behind them. */
+function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
+  const from = portOf(fwd, port);
+  const ring = load<u32>(nb + NB_TX_RING);
+  const cache = load<u32>(nb + NB_CACHE);
+  const table = cacheTable(cache);
+  const grants = table == 0 ? 0 : load<u32>(cache + CACHE_GRANTS);
+  const known = load<u32>(cache + CACHE_TABLE);
+  const tick = load<u32>(cache + CACHE_TICK);
+
+  // Whom the first frame is for. It is read again below, and goes there only if it still says so.
+  const peek = txEntry(ring, cons);
+  const word = load<u64>(peek);
+  const place = <u32>(word >> 32) & 0xffff;
+  const page = mappedPage(table, known, grants, <u32>word, false, tick);
+  if (page == 0 || place + HEAD > <u32>PAGE_SIZE) return cons;
+  const to = (load<u64>(page + place) & KEY_MASK) | KEY_VALID;
+  if (to & 1) return cons; // a group
+  const target = macLookup(fwd, to);
+  if (target == 0 || target == port) return cons;
+  const other = load<u32>(portOf(fwd, target), PORT_DIRECT);
+  if (other == 0 || load<u32>(other + NB_STALLED) || load<u32>(other + NB_FULL_SINCE)) return cons;
+  if (load<u32>(other + NB_FENCED)) return cons;
+
+  const toRing = load<u32>(other + NB_RX_RING);
+  const toCache = load<u32>(other + NB_CACHE);
+  const toTable = cacheTable(toCache);
+  const toGrants = toTable == 0 ? 0 : load<u32>(toCache + CACHE_GRANTS);
+  const toKnown = load<u32>(toCache + CACHE_TABLE);
+  const toTick = load<u32>(toCache + CACHE_TICK);
+  const begin = load<u32>(other + NB_RX_CONS);
+  if (begin != load<u32>(other + NB_RX_RSP)) return cons;
+  const room = available(other); // fences a receiver that lies about its room
+  const last = begin + min(room, end - cons);
+  const sender = load<u64>(from, PORT_MAC);
+  const scratch = load<u32>(fwd + FWD_SCRATCH);
+
+  let slot = begin;
+  let bytes: u64 = 0;
+  while (slot != last) {
+    const request = txEntry(ring, cons);
+    const where = load<u64>(request); // u32 gref, u16 offset, u16 flags: once
+    const what = load<u32>(request, 8); // u16 id, u16 size: once
+    const flags = <u32>(where >> 48);
+    const offset = <u32>(where >> 32) & 0xffff;
+    const size = what >> 16;
+    if (flags & ~(<u32>(NETTXF_csum_blank | NETTXF_data_validated))) break;
+    if (size < HEAD || offset + size > <u32>PAGE_SIZE) break;
+    const source = mappedPage(table, known, grants, <u32>where, false, tick);
+    if (source == 0) break;
+    const posted = rxEntry(toRing, slot);
+    const buffer = load<u64>(posted); // u16 id, u16 pad, u32 gref: once
+    const destination = mappedPage(toTable, toKnown, toGrants, <u32>(buffer >> 32), true, toTick);
+    if (destination == 0) break;
+
+    const address = source + offset;
+    const head = v128.load(address);
+    const low = i64x2.extract_lane(head, 0);
+    if (((low & KEY_MASK) | KEY_VALID) != to) break;
+    const source48 = (<u64>low >> 48) | ((i64x2.extract_lane(head, 1) & 0xffffffff) << 16);
+    if ((source48 | KEY_VALID) != sender) break; // spoofed, or of a port with several addresses
+    let given: u32 = HEAD;
+    let rxFlags: u32 = flags & NETTXF_data_validated ? NETRXF_data_validated : 0;
+    if (flags & NETTXF_csum_blank) {
+      given = min(size, <u32>HEADER_FETCH);
+      v128.store(scratch + F_HEADER, head);
+      copyBytes(scratch + F_HEADER + HEAD, address + HEAD, given - HEAD);
+      if (!blankFits(scratch, given, size, load<u32>(other + NB_FEATURES))) break;
+      copyBytes(destination, scratch + F_HEADER, given);
+      rxFlags = NETRXF_csum_blank | NETRXF_data_validated;
+    } else {
+      v128.store(destination, head);
+    }
+    if (size != given) copyBytes(destination + given, address + given, size - given);
+    store<u32>(request, what & 0xffff); // struct netif_tx_response: u16 id, s16 NETIF_RSP_OKAY
+    // struct netif_rx_response: u16 id, u16 offset 0, u16 flags, s16 bytes. No octet keeps what was there (XSA-216).
+    store<u64>(posted, (buffer & 0xffff) | ((<u64>rxFlags) << 32) | ((<u64>size) << 48));
+    bytes += size;
+    cons++;
+    slot++;
+  }
+
+  const frames: u64 = slot - begin;
+  if (frames == 0) return cons;
+  store<u32>(other + NB_RX_CONS, slot);
+  store<u32>(other + NB_RX_RSP, slot);
+  const counters = load<u32>(nb + NB_COUNTERS);
+  count(counters, C_IN_FRAMES, frames);
+  count(counters, C_IN_BYTES, bytes);
+  count(counters, C_CACHE_HITS, frames);
+  const theirs = load<u32>(other + NB_COUNTERS);
+  count(theirs, C_OUT_FRAMES, frames);
+  count(theirs, C_OUT_BYTES, bytes);
+  count(theirs, C_COPIES, frames);
+  count(theirs, C_COPIED_BYTES, bytes);
+  count(theirs, C_CACHE_HITS, frames);
+  return cons;
+}
+
+/** Is the blank checksum of the frame whose first `given` bytes are in `scratch` sound, and can the receiver take it? */
+function blankFits(scratch: u32, given: u32, size: u32, features: u32): bool {
+  store<u32>(scratch + F_LEN, size);
+  store<u32>(scratch + F_HDR_LEN, given);
+  store<u8>(scratch, 0, V_GSO_TYPE);
+  if (offloadFromBlank(scratch) != 0) return false;
+  const family = offloadCsumFamily(scratch);
+  return (family == 4 && (features & FE_CSUM4) != 0) || (family == 6 && (features & FE_CSUM6) != 0);
+}
