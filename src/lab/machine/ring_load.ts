@@ -67,7 +67,8 @@ export class RingLoad {
       const t1 = performance.now();
       this.#receive();
       const t2 = performance.now();
-      const turn = (round % TURNS) * BURST * 4096;
+      // Other pages than the round just warmed: either finds its own as the other left them two rounds ago.
+      const turn = ((round + TURNS / 2) % TURNS) * BURST * 4096;
       loops.copyRuns(to + turn, 4096, from + turn, 4096, this.#length, BURST);
       const t3 = performance.now();
       backend += t1 - t0;
