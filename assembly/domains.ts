@@ -13,7 +13,17 @@ import {
   GTF_type_mask,
   GTF_writing,
 } from '../src/abi/grant_table';
-import { DOM_BASE, DOM_FRAMES, DOM_GRANTS, DOM_SIZE, DOM_TABLE, DOMAINS_MAX } from './grant_layout';
+import {
+  DOM_BASE,
+  DOM_FRAMES,
+  DOM_GRANTS,
+  DOM_SIZE,
+  DOM_TABLE,
+  DOM_VIEW,
+  DOM0,
+  DOMAINS_MAX,
+} from './grant_layout';
+import { PAGE_SIZE } from './layout';
 
 /** Bits of an entry that say "in use", not what is granted. */
 export const GRANT_BUSY: u64 = GTF_reading | GTF_writing;
@@ -76,6 +86,15 @@ export function unpin(dom: u32, gref: u32, marks: u32): void {
 /** First byte of the domain's RAM in this process, outside the arena. */
 export function ramOf(dom: u32): u64 {
   return load<u64>(dom, DOM_BASE);
+}
+
+/**
+ * Address of a granted page in the hypervisor's view, its entry marked in use (see `pin`); 0 when the grant does not
+ * allow it. Only for a domain with a view.
+ */
+export function pinnedPage(dom: u32, gref: u32, write: bool): u32 {
+  const entry = pin(dom, gref, DOM0, write);
+  return entry == 0 ? 0 : load<u32>(dom, DOM_VIEW) + <u32>(entry >> 32) * PAGE_SIZE;
 }
 
 export function refuseWith(code: i32): void {

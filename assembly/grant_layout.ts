@@ -6,6 +6,7 @@ export const DOM_SIZE = 32;
 export const DOM_TABLE = 0; // u32 address of the mapped grant table; 0 = no such domain
 export const DOM_GRANTS = 4; // u32 entries in it
 export const DOM_FRAMES = 8; // u32 pages of RAM
+export const DOM_VIEW = 12; // u32 address of its whole RAM in the arena, the hypervisor's own view; 0 = not mapped here
 export const DOM_BASE = 16; // u64 address of its RAM in this process, outside the arena
 export const DOM0 = 0;
 

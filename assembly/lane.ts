@@ -1,11 +1,12 @@
-// The direct lane: a plain frame from one vif to another, both of whose pages are mapped already, goes from page to
-// page with no descriptor and no list in between. It takes frames from the head of the sender's ring for as long as
+// The direct lane: a plain frame from one vif to another, both of whose pages are at hand, goes from page to page with
+// no descriptor and no list in between. At hand is a page that a mapping cache holds (transfer "persistent"), or one
+// that lies in the hypervisor's view of its domain (transfer "grant-copy": check, mark, copy, unmark). It takes frames from the head of the sender's ring for as long as
 // they are of that kind. The first one that is not stays where it is, for the general path (netback_tx, forward,
 // netback_rx), which knows every case and says why it refuses one.
 //
 // Trust is as there: each slot is read once (XSA-155); what was looked at (the addresses; all headers, where a checksum
-// has to be found) is delivered out of private memory, never read again; a grant is compared with its entry on each
-// use; no byte is written beyond a frame's own.
+// has to be found) is delivered out of private memory, never read again; a grant is compared with its entry, or marked
+// in it, on each use; no byte is written beyond a frame's own.
 import {
   NETRXF_csum_blank,
   NETRXF_data_validated,
@@ -23,9 +24,10 @@ import {
   C_OUT_BYTES,
   C_OUT_FRAMES,
 } from './counters';
+import { pinned, pinnedPage, unpin } from './domains';
 import { KEY_MASK, KEY_VALID, macLookup, portOf } from './forward';
 import { FWD_SCRATCH, PORT_DIRECT, PORT_MAC } from './forward_layout';
-import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK } from './grant_layout';
+import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
 import { F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
 import { copyBytes, count } from './memory';
 import { available } from './netback_room';
@@ -35,6 +37,7 @@ import {
   HEADER_FETCH,
   NB_CACHE,
   NB_COUNTERS,
+  NB_DOMAIN,
   NB_FEATURES,
   NB_FENCED,
   NB_FULL_SINCE,
@@ -80,18 +83,25 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const from = portOf(fwd, port);
   const ring = load<u32>(nb + NB_TX_RING);
   const cache = load<u32>(nb + NB_CACHE);
-  const table = cacheTable(cache);
+  const domain = cache == 0 ? viewedDomain(nb) : 0;
+  const table = cache == 0 ? 0 : cacheTable(cache);
+  if (table == 0 && domain == 0) return cons;
   const grants = table == 0 ? 0 : load<u32>(cache + CACHE_GRANTS);
-  const known = load<u32>(cache + CACHE_TABLE);
-  const tick = load<u32>(cache + CACHE_TICK);
+  const known = table == 0 ? 0 : load<u32>(cache + CACHE_TABLE);
+  const tick = table == 0 ? 0 : load<u32>(cache + CACHE_TICK);
 
   // Whom the first frame is for. It is read again below, and goes there only if it still says so.
   const peek = txEntry(ring, cons);
   const word = load<u64>(peek);
   const place = <u32>(word >> 32) & 0xffff;
-  const page = mappedPage(table, known, grants, <u32>word, false, tick);
-  if (page == 0 || place + HEAD > <u32>PAGE_SIZE) return cons;
+  if (place + HEAD > <u32>PAGE_SIZE) return cons;
+  const page =
+    domain == 0
+      ? mappedPage(table, known, grants, <u32>word, false, tick)
+      : pinnedPage(domain, <u32>word, false);
+  if (page == 0) return cons;
   const to = (load<u64>(page + place) & KEY_MASK) | KEY_VALID;
+  if (domain != 0) unpin(domain, <u32>word, pinned());
   if (to & 1) return cons; // a group
   const target = macLookup(fwd, to);
   if (target == 0 || target == port) return cons;
@@ -101,10 +111,12 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
 
   const toRing = load<u32>(other + NB_RX_RING);
   const toCache = load<u32>(other + NB_CACHE);
-  const toTable = cacheTable(toCache);
+  const toDomain = toCache == 0 ? viewedDomain(other) : 0;
+  const toTable = toCache == 0 ? 0 : cacheTable(toCache);
+  if (toTable == 0 && toDomain == 0) return cons;
   const toGrants = toTable == 0 ? 0 : load<u32>(toCache + CACHE_GRANTS);
-  const toKnown = load<u32>(toCache + CACHE_TABLE);
-  const toTick = load<u32>(toCache + CACHE_TICK);
+  const toKnown = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TABLE);
+  const toTick = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TICK);
   const begin = load<u32>(other + NB_RX_CONS);
   if (begin != load<u32>(other + NB_RX_RSP)) return cons;
   const room = available(other); // fences a receiver that lies about its room
@@ -114,6 +126,11 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
 
   let slot = begin;
   let bytes: u64 = 0;
+  // Marks on the grants of the frame at hand, and whose they are.
+  let marks: u32 = 0;
+  let toMarks: u32 = 0;
+  let gref: u32 = 0;
+  let toGref: u32 = 0;
   while (slot != last) {
     const request = txEntry(ring, cons);
     const where = load<u64>(request); // u32 gref, u16 offset, u16 flags: once
@@ -123,11 +140,23 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
     const size = what >> 16;
     if (flags & ~(<u32>(NETTXF_csum_blank | NETTXF_data_validated))) break;
     if (size < HEAD || offset + size > <u32>PAGE_SIZE) break;
-    const source = mappedPage(table, known, grants, <u32>where, false, tick);
+    gref = <u32>where;
+    let source: u32;
+    if (domain == 0) source = mappedPage(table, known, grants, gref, false, tick);
+    else {
+      source = pinnedPage(domain, gref, false);
+      if (source != 0) marks = pinned();
+    }
     if (source == 0) break;
     const posted = rxEntry(toRing, slot);
     const buffer = load<u64>(posted); // u16 id, u16 pad, u32 gref: once
-    const destination = mappedPage(toTable, toKnown, toGrants, <u32>(buffer >> 32), true, toTick);
+    toGref = <u32>(buffer >> 32);
+    let destination: u32;
+    if (toDomain == 0) destination = mappedPage(toTable, toKnown, toGrants, toGref, true, toTick);
+    else {
+      destination = pinnedPage(toDomain, toGref, true);
+      if (destination != 0) toMarks = pinned();
+    }
     if (destination == 0) break;
 
     const address = source + offset;
@@ -149,6 +178,10 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
       v128.store(destination, head);
     }
     if (size != given) copyBytes(destination + given, address + given, size - given);
+    if (marks != 0) unpin(domain, gref, marks);
+    if (toMarks != 0) unpin(toDomain, toGref, toMarks);
+    marks = 0;
+    toMarks = 0;
     store<u32>(request, what & 0xffff); // struct netif_tx_response: u16 id, s16 NETIF_RSP_OKAY
     // struct netif_rx_response: u16 id, u16 offset 0, u16 flags, s16 bytes. No octet keeps what was there (XSA-216).
     store<u64>(posted, (buffer & 0xffff) | ((<u64>rxFlags) << 32) | ((<u64>size) << 48));
@@ -157,6 +190,9 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
     slot++;
   }
 
+  if (marks != 0) unpin(domain, gref, marks);
+  if (toMarks != 0) unpin(toDomain, toGref, toMarks);
+
   const frames: u64 = slot - begin;
   if (frames == 0) return cons;
   store<u32>(other + NB_RX_CONS, slot);
@@ -164,14 +200,20 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const counters = load<u32>(nb + NB_COUNTERS);
   count(counters, C_IN_FRAMES, frames);
   count(counters, C_IN_BYTES, bytes);
-  count(counters, C_CACHE_HITS, frames);
+  if (domain == 0) count(counters, C_CACHE_HITS, frames);
   const theirs = load<u32>(other + NB_COUNTERS);
   count(theirs, C_OUT_FRAMES, frames);
   count(theirs, C_OUT_BYTES, bytes);
   count(theirs, C_COPIES, frames);
   count(theirs, C_COPIED_BYTES, bytes);
-  count(theirs, C_CACHE_HITS, frames);
+  if (toDomain == 0) count(theirs, C_CACHE_HITS, frames);
   return cons;
+}
+
+/** The record of a vif's domain, when the hypervisor has a view of it; else 0. */
+function viewedDomain(nb: u32): u32 {
+  const dom = load<u32>(nb + NB_DOMAIN);
+  return dom == 0 || load<u32>(dom, DOM_TABLE) == 0 || load<u32>(dom, DOM_VIEW) == 0 ? 0 : dom;
 }
 
 /** Is the blank checksum of the frame whose first `given` bytes are in `scratch` sound, and can the receiver take it? */

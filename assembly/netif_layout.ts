@@ -25,6 +25,7 @@ export const NB_FULL_AT = 88; // NB_RX_CONS then
 export const NB_SEGS = 68; // u32 address of the shard's copy segments
 export const NB_SEGS_MAX = 72;
 export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
+export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
 
 /** What the front end can receive. */
 export const FE_SG = 1;

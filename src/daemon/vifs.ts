@@ -101,6 +101,7 @@ export class Vifs implements VifConnector {
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
     const transfer = this.#transferOf(domid);
+    if (transfer === 'grant-copy') domain.openView(); // without room for it grant copies are system calls
     const capacity = transfer === 'persistent' ? this.#takeCachePages(undo) : 0;
     await this.#shard.attach({
       kind: 'netback',

@@ -8,6 +8,7 @@ import {
   FE_CSUM4,
   NB_CACHE,
   NB_COUNTERS,
+  NB_DOMAIN,
   NB_DOMID,
   NB_FEATURES,
   NB_FENCED,
@@ -111,8 +112,9 @@ export class NetbackPort implements Port, SegmentSink {
     this.#u32 = arena.u32;
     this.#loops = loops;
     this.#nb = options.memory;
-    // Only where its grants turn into addresses.
-    this.direct = options.direct === false || options.transfer.cache === 0 ? 0 : options.memory;
+    const { transfer } = options;
+    // Only where its grants turn into addresses one by one.
+    this.direct = options.direct !== false && (transfer.cache || transfer.domain) ? options.memory : 0;
     this.#segments = options.segments;
     this.#bounce = options.bounce;
     this.#transfer = options.transfer;
@@ -144,7 +146,8 @@ export class NetbackPort implements Port, SegmentSink {
       [NB_PATIENCE, PATIENCE_MOST],
       [NB_SEGS, options.segments],
       [NB_SEGS_MAX, SEGMENTS_MAX],
-      [NB_CACHE, options.transfer.cache],
+      [NB_CACHE, transfer.cache],
+      [NB_DOMAIN, transfer.domain ?? 0],
     ];
     for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
   }

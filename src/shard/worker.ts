@@ -4,7 +4,7 @@
  * read synchronously when the control descriptor says so.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { NO_FRAME } from '../../assembly/grant_layout.js';
+import { DOM_SIZE, NO_FRAME } from '../../assembly/grant_layout.js';
 import { F_SRC } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
@@ -154,7 +154,7 @@ class DatapathThread {
     const transfer =
       spec.transfer === 'persistent'
         ? new Persistent(this.#arena, this.#loops, this.#grants, cache)
-        : new GrantCopy(this.#loops, this.#grants, spec.block);
+        : new GrantCopy(this.#loops, this.#grants, spec.block, start.records + domid * DOM_SIZE);
     const { segments } = start;
     const options = { ...spec, segments, descriptors, notifyTx, notifyRx, transfer };
     const port = new NetbackPort(this.#arena, this.#loops, options);

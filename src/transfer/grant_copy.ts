@@ -9,12 +9,15 @@ export class GrantCopy implements Transfer {
   readonly cache = 0;
   readonly #loops: Loops;
   readonly #grants: GrantTable;
+  readonly domain: number;
   readonly #counters: number;
 
-  constructor(loops: Loops, grants: GrantTable, counters: number) {
+  /** `domain`: address of the vif's domain record where its platform has such (embedded), else 0. */
+  constructor(loops: Loops, grants: GrantTable, counters: number, domain = 0) {
     this.#loops = loops;
     this.#grants = grants;
     this.#counters = counters;
+    this.domain = domain;
   }
 
   move(segments: number, n: number): void {

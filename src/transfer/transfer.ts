@@ -19,6 +19,8 @@ export interface Transfer {
    * into addresses and copy at once; 0 when every move has to be a batch of segments.
    */
   readonly cache: number;
+  /** Address of the domain's record, when grants may be copied one at a time in the hypervisor's view (lane.ts). */
+  readonly domain?: number;
   /** A batch begins that may use the cache. */
   tick(): void;
   /** All frames that used what was borrowed before are released. */

@@ -34,10 +34,33 @@ function granting(arena: Arena, hypervisor: Hypervisor, name: string): GrantingD
   };
 }
 
-grantTableSuite('embedded', () => {
+/** `views`: of how many of the two domains the hypervisor has a view, where a copy needs no system call. */
+for (const views of [0, 1, 2]) {
+  grantTableSuite(`embedded, ${views} in view`, () => {
+    const { arena, hypervisor } = machine();
+    const domains = [granting(arena, hypervisor, 'a'), granting(arena, hypervisor, 'b')] as const;
+    for (const { domid } of domains.slice(0, views)) assert.ok(hypervisor.domain(domid)!.openView());
+    return { arena, table: hypervisor.grants, domains, nobody: 77, close: () => hypervisor.close() };
+  });
+}
+
+test("the hypervisor's view is given back with its domain, and refused when the arena is full", () => {
   const { arena, hypervisor } = machine();
-  const domains = [granting(arena, hypervisor, 'a'), granting(arena, hypervisor, 'b')] as const;
-  return { arena, table: hypervisor.grants, domains, nobody: 77, close: () => hypervisor.close() };
+  const domain = hypervisor.create('a', SHAPE);
+  const before = arena.freePages;
+  assert.ok(domain.openView());
+  assert.ok(domain.openView(), 'again: the same one');
+  assert.equal(before - arena.freePages, SHAPE.ramPages);
+  const other = hypervisor.create('b', SHAPE);
+  const rest = arena.freePages - SHAPE.ramPages + 1;
+  const ballast = arena.allocate(rest * PAGE, 'ballast');
+  assert.equal(other.openView(), false);
+  assert.equal(other.view, 0);
+  arena.free(ballast, rest * PAGE);
+  hypervisor.destroy(other.domid);
+  hypervisor.destroy(domain.domid);
+  assert.equal(arena.freePages, before + SHAPE.grantPages);
+  hypervisor.close();
 });
 
 /** Takes the pending count of an eventfd. */

@@ -15,6 +15,8 @@ export interface GuestOptions {
   /** What the back end says it can receive. */
   readonly backendFeatures?: number;
   readonly cachePages?: number;
+  /** false: grant copies of its pages are system calls, not copies in the hypervisor's view. */
+  readonly view?: boolean;
   /** false: none of its frames takes the direct lane. */
   readonly direct?: boolean;
   /** Puts something between netback and its transfer. */

@@ -105,7 +105,10 @@ export class Vif {
   #transfer(): Transfer {
     const { arena, loops, hypervisor } = this.#machine;
     const counters = this.block;
-    if (this.#options.transfer === 'grant-copy') return new GrantCopy(loops, hypervisor.grants, counters);
+    if (this.#options.transfer === 'grant-copy') {
+      if (this.#options.view !== false) this.domain.openView();
+      return new GrantCopy(loops, hypervisor.grants, counters, this.domain.record);
+    }
     this.#machine.cacheMaps(this.id, this.domain);
     const { domid, grants } = this.domain;
     arena.u8.fill(0, this.#tables, this.#tables + cacheTables(grants, this.cachePages));

@@ -1,9 +1,10 @@
 /** The memory of one embedded domain: sealed RAM, a grant table in pages of its own, event channels. */
 
+import { DOM_SIZE, DOM_VIEW } from '../../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../../assembly/layout.js';
 import { GRANT_ENTRY_SIZE } from '../../abi/grant_table.js';
 import type { Arena } from '../../arena/arena.js';
-import { SetupError } from '../../sys/errors.js';
+import { SetupError, SysError } from '../../sys/errors.js';
 import { createEventFd } from '../../sys/eventfd.js';
 import { close } from '../../sys/libc.js';
 import { mapAnywhere, sealedMemory, unmap } from '../../sys/memory.js';
@@ -40,6 +41,7 @@ export class Domain implements DomainMemory {
   readonly #arena: Arena;
   readonly #records: number;
   readonly #ports = new Map<number, EventPort>();
+  #view = 0;
   #nextPort = 1;
   #gone = false;
 
@@ -83,6 +85,44 @@ export class Domain implements DomainMemory {
     return (this.shape.grantPages * PAGE_SIZE) / GRANT_ENTRY_SIZE;
   }
 
+  /** Address of its record. */
+  get record(): number {
+    return this.#records + this.domid * DOM_SIZE;
+  }
+
+  /** Address of its whole RAM in the arena; 0 without a view. */
+  get view(): number {
+    return this.#view;
+  }
+
+  /**
+   * Maps its whole RAM into the arena, so that grant copies need no system call (the loops check every grant still).
+   * False when the arena has no room; copies are then calls. The RAM is the domain's; the view goes with it.
+   */
+  openView(): boolean {
+    if (this.#view !== 0) return true;
+    const bytes = this.shape.ramPages * PAGE_SIZE;
+    let address = 0;
+    try {
+      address = this.#arena.allocate(bytes, `a view of ${this.name}`);
+      this.#arena.map(address, bytes, this.ramFd, 0, true);
+    } catch (error) {
+      if (address !== 0) this.#arena.free(address, bytes);
+      if (error instanceof SetupError || error instanceof SysError) return false;
+      throw error;
+    }
+    this.#view = address;
+    Atomics.store(this.#arena.u32, (this.record + DOM_VIEW) / 4, address);
+    return true;
+  }
+
+  #closeView(): void {
+    if (this.#view === 0) return;
+    Atomics.store(this.#arena.u32, (this.record + DOM_VIEW) / 4, 0);
+    this.#arena.free(this.#view, this.shape.ramPages * PAGE_SIZE);
+    this.#view = 0;
+  }
+
   /** EVTCHNOP_alloc_unbound: a port of this domain for domain 0 to bind, and its two descriptors. */
   allocatePort(): { port: number; toDomain: number; toBackend: number } {
     if (this.#ports.size >= PORTS_PER_DOMAIN) {
@@ -124,6 +164,7 @@ export class Domain implements DomainMemory {
     this.#gone = true;
     recordDomain(this.#arena, this.#records, this.domid, undefined);
     for (const port of [...this.#ports.keys()]) this.freePort(port);
+    this.#closeView();
     unmap(this.base, this.shape.ramPages * PAGE_SIZE);
     this.#arena.free(this.table, this.shape.grantPages * PAGE_SIZE);
     close(this.ramFd);
