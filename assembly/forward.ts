@@ -6,6 +6,7 @@ import {
   FWD_MACS,
   FWD_PORTS,
   FWD_TARGETS,
+  FWD_TOUCHED,
   FWD_UPLINK,
   MAC_ENTRY,
   MAC_KEY,
@@ -17,6 +18,7 @@ import {
   PORT_LIST,
   PORT_MAC,
   PORT_SIZE,
+  PORT_TOUCHED,
   PORT_WIRE,
   PORT_WIRED,
 } from './forward_layout';
@@ -130,6 +132,17 @@ function drop(port: u32, frame: u32, reason: u32): void {
   store<u32>(frame + F_VERDICT, VERDICT_DROP + reason);
   store<u32>(frame + F_SETTLED, 1);
   count(load<u32>(port, PORT_COUNTERS), reason, 1);
+}
+
+/** The port has something new to show to its peer at the end of the round. */
+export function touch(fwd: u32, port: u32): void {
+  const record = portOf(fwd, port);
+  if (load<u32>(record, PORT_TOUCHED)) return;
+  store<u32>(record, 1, PORT_TOUCHED);
+  const list = load<u32>(fwd + FWD_TOUCHED);
+  const n = load<u32>(list) + 1;
+  store<u32>(list, n);
+  store<u32>(list + (n << 2), port);
 }
 
 /** Puts the pending frames on the lists of their ports, in order. Returns the number of ports that got any. */

@@ -15,6 +15,7 @@ export const PORT_WIRE = 12; // u32: port that gets everything, when PORT_WIRED
 export const PORT_COUNTERS = 16; // u32 address
 export const PORT_LIST = 20; // u32 address: u32 count, then BURST × u32 frames for this port in this round
 export const PORT_DIRECT = 24; // u32 address of its netback state (NB_*), when the direct lane may use it; else 0
+export const PORT_TOUCHED = 28; // u32: 1 while it stands in the list at FWD_TOUCHED
 
 export const PORT_ATTACHED = 1;
 /** May send from any source MAC (an uplink). */
@@ -32,3 +33,4 @@ export const FWD_UPLINK = 8; // u32 port id, 0 = none
 export const FWD_TARGETS = 12; // u32 address: u32 count, then port ids with a non-empty list this round
 export const FWD_ACTIVE = 16; // u32 address: u32 count, then ids of attached ports
 export const FWD_SCRATCH = 20; // u32 address of a descriptor that is nobody's, for frames that have none
+export const FWD_TOUCHED = 24; // u32 address: u32 count, then ids of ports with something new for their peers

@@ -25,7 +25,7 @@ import {
   C_OUT_FRAMES,
 } from './counters';
 import { pinned, pinnedPage, unpin } from './domains';
-import { KEY_MASK, KEY_VALID, macLookup, portOf } from './forward';
+import { KEY_MASK, KEY_VALID, macLookup, portOf, touch } from './forward';
 import { FWD_SCRATCH, PORT_DIRECT, PORT_MAC } from './forward_layout';
 import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
 import { F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
@@ -195,6 +195,8 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
 
   const frames: u64 = slot - begin;
   if (frames == 0) return cons;
+  touch(fwd, port);
+  touch(fwd, target);
   store<u32>(other + NB_RX_CONS, slot);
   store<u32>(other + NB_RX_RSP, slot);
   const counters = load<u32>(nb + NB_COUNTERS);

@@ -1,6 +1,9 @@
 /**
  * The burst engine: pull from every port, classify, push, release, and at the end of the round show peers what
  * is new. Runs to completion on one thread; frames that must wait stay with their source port.
+ *
+ * A port that has been quiet for a while can be parked: it is armed, costs nothing, and is polled again from its next
+ * wake-up on. So a round costs what its busy ports cost, however many there are.
  */
 
 import { DROP_PORT_GONE } from '../../assembly/counters.js';
@@ -10,6 +13,8 @@ import type { Loops } from '../arena/loops.js';
 import { Forwarding } from './forwarding.js';
 import type { Port } from './port.js';
 
+/** Rounds without a frame after which a port may be parked. */
+const QUIET_ROUNDS = 16;
 /** ms that all frames of a source may wait before those for the slowest receiver are given up. */
 const BLOCKED_MOST = 10;
 
@@ -27,6 +32,10 @@ export class Engine {
   readonly #ports: (Port | undefined)[] = new Array(PORTS_MAX).fill(undefined);
   /** Attached, in order of arrival. */
   #active: Port[] = [];
+  /** Those of them that are not parked. */
+  #polled: Port[] = [];
+  /** By id: rounds since the port's last frame. */
+  readonly #quiet = new Uint32Array(PORTS_MAX);
   /** By id: frames in flight. */
   readonly #flying = new Uint32Array(PORTS_MAX);
   /** By id: state for the direct lane, 0 = none. */
@@ -55,6 +64,8 @@ export class Engine {
     this.#direct[port.id] = port.direct ?? 0;
     this.forwarding.direct(port.id, this.#direct[port.id]);
     this.#active = [...this.#active, port];
+    this.#polled = [...this.#polled, port];
+    this.#quiet[port.id] = 0;
     this.#flying[port.id] = 0;
     return true;
   }
@@ -67,6 +78,7 @@ export class Engine {
     this.#ports[id] = undefined;
     this.#direct[id] = 0;
     this.#active = this.#active.filter((p) => p !== port);
+    this.#polled = this.#polled.filter((p) => p !== port);
     this.#fences.delete(id);
     this.#fenced = this.#fenced.filter((p) => p !== port);
     this.#loops.settleAll(port.counters, port.list, this.#flying[id]);
@@ -75,44 +87,81 @@ export class Engine {
     port.close();
   }
 
-  /** One round over all ports. True when any frame moved or waits. `now`: wrapping ms clock, never 0. */
+  /** One round over all ports that are not parked. True when any frame moved. `now`: wrapping ms clock, never 0. */
   round(now: number): boolean {
-    const active = this.#active;
+    const polled = this.#polled;
     let moved = false;
-    for (let i = 0; i < active.length; i++) {
-      const port = active[i];
+    for (let i = 0; i < polled.length; i++) {
+      const port = polled[i];
+      this.#quiet[port.id]++;
       const waiting = this.#flying[port.id];
       if (waiting === 0 && this.#direct[port.id] !== 0) {
         const passed = this.#loops.laneRun(this.forwarding.address, port.id, BURST);
-        if (passed > 0) moved = true;
+        if (passed > 0) {
+          moved = true;
+          this.#quiet[port.id] = 0;
+        }
         if (passed === BURST) continue; // its turn is over
       }
       const n = port.pull(waiting);
       if (port.fenced !== 0) this.#fence(port);
       if (n === 0) continue;
+      this.#quiet[port.id] = 0;
+      this.forwarding.touch(port.id);
       if (waiting === BURST) this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
       this.#route(port, n, now);
       const left = port.release(n);
       this.#flying[port.id] = left;
       if (n > left) moved = true;
     }
-    for (let i = 0; i < active.length; i++) active[i].flush();
+    this.#flush();
     if (this.#fenced.length > 0) this.#report();
     return moved;
   }
 
-  /** Before sleeping: every port asks for a wake-up. True when one has work already. */
+  /** Before sleeping: every port that is not parked asks for a wake-up. True when one has work already. */
   arm(): boolean {
     let work = false;
-    const active = this.#active;
-    for (let i = 0; i < active.length; i++) if (active[i].arm(this.#flying[active[i].id])) work = true;
+    const polled = this.#polled;
+    for (let i = 0; i < polled.length; i++) if (polled[i].arm(this.#flying[polled[i].id])) work = true;
     return work;
+  }
+
+  /** Parks the ports that had no frame lately. For an owner that hands on every wake-up to `wake`. */
+  park(): void {
+    const polled = this.#polled;
+    for (let i = 0; i < polled.length; i++) {
+      if (this.#quiet[polled[i].id] < QUIET_ROUNDS) continue;
+      this.#polled = polled.filter(
+        ({ id }) =>
+          this.#quiet[id] < QUIET_ROUNDS || this.#flying[id] > 0 || this.#ports[id]?.arm(0) !== false,
+      );
+      return;
+    }
+  }
+
+  /** Descriptor number `index` of a port is readable. */
+  wake(id: number, index: number): void {
+    const port = this.#ports[id];
+    if (!port) return;
+    this.#quiet[id] = 0;
+    if (!this.#polled.includes(port)) this.#polled.push(port);
+    port.wake(index);
   }
 
   /** True while frames wait for a receiver: sleep no longer than their deadline. */
   get waiting(): boolean {
-    for (let i = 0; i < this.#active.length; i++) if (this.#flying[this.#active[i].id] > 0) return true;
+    for (let i = 0; i < this.#polled.length; i++) if (this.#flying[this.#polled[i].id] > 0) return true;
     return false;
+  }
+
+  /** Shows the peers of the ports that had frames, or got some, what is new. */
+  #flush(): void {
+    const { u32 } = this.#arena;
+    const touched = this.forwarding.touched / 4;
+    const n = u32[touched];
+    for (let i = 1; i <= n; i++) this.#ports[u32[touched + i]]?.flush();
+    this.forwarding.untouch();
   }
 
   #route(source: Port, n: number, now: number): void {
@@ -131,6 +180,8 @@ export class Engine {
       const list = this.forwarding.listOf(id);
       const target = this.#ports[id];
       if (target === undefined) continue;
+      this.forwarding.touch(id);
+      this.#quiet[id] = 0;
       target.push(list + 4, u32[list / 4], now);
       if (target.fenced !== 0) this.#fence(target);
     }

@@ -6,6 +6,7 @@ import {
   FWD_SCRATCH,
   FWD_SIZE,
   FWD_TARGETS,
+  FWD_TOUCHED,
   FWD_UPLINK,
   MAC_TABLE_SIZE,
   PORT_ANY_SOURCE,
@@ -17,6 +18,7 @@ import {
   PORT_LIST_SIZE,
   PORT_MAC,
   PORT_SIZE,
+  PORT_TOUCHED,
   PORT_WIRE,
   PORT_WIRED,
 } from '../../assembly/forward_layout.js';
@@ -33,7 +35,7 @@ export const FORWARDING_SIZE =
   FRAME_SIZE +
   MAC_TABLE_SIZE +
   PORTS_MAX * PORT_SIZE +
-  2 * TARGETS_SIZE +
+  3 * TARGETS_SIZE +
   PORTS_MAX * PORT_LIST_SIZE;
 
 export class Forwarding {
@@ -41,6 +43,8 @@ export class Forwarding {
   readonly address: number;
   /** u32 count, then the ids of ports with frames this round. */
   readonly targets: number;
+  /** u32 count, then the ids of ports that had frames, or got some, since `untouch`. */
+  readonly touched: number;
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #ports: number;
@@ -59,7 +63,9 @@ export class Forwarding {
     this.#ports = macs + MAC_TABLE_SIZE;
     this.targets = this.#ports + PORTS_MAX * PORT_SIZE;
     this.#active = this.targets + TARGETS_SIZE;
-    this.#lists = this.#active + TARGETS_SIZE;
+    this.touched = this.#active + TARGETS_SIZE;
+    this.#lists = this.touched + TARGETS_SIZE;
+    this.#set(address + FWD_TOUCHED, this.touched);
     this.#set(address + FWD_MACS, macs);
     this.#set(address + FWD_PORTS, this.#ports);
     this.#set(address + FWD_TARGETS, this.targets);
@@ -85,6 +91,25 @@ export class Forwarding {
   /** `state`: address of an attached port's netback state: frames may go through the direct lane (assembly/lane.ts). */
   direct(id: number, state: number): void {
     this.#set(this.#record(id) + PORT_DIRECT, state);
+  }
+
+  /** The port has something new to show to its peer. The direct lane does the same for those it serves. */
+  touch(id: number): void {
+    const { u32 } = this.#arena;
+    const flag = (this.#ports + id * PORT_SIZE + PORT_TOUCHED) / 4;
+    if (u32[flag] !== 0) return;
+    u32[flag] = 1;
+    const count = this.touched / 4;
+    u32[count]++;
+    u32[count + u32[count]] = id;
+  }
+
+  untouch(): void {
+    const { u32 } = this.#arena;
+    const count = this.touched / 4;
+    for (let i = u32[count]; i > 0; i--)
+      u32[(this.#ports + u32[count + i] * PORT_SIZE + PORT_TOUCHED) / 4] = 0;
+    u32[count] = 0;
   }
 
   /** Joins two attached ports: what one receives the other gets, unseen. */

@@ -68,7 +68,9 @@ class DatapathThread {
     this.#requests();
     while (this.#running) {
       if (this.#round()) {
-        if (++busy % POLL_EVERY === 0) this.#wait(0);
+        if (++busy % POLL_EVERY !== 0) continue;
+        this.#engine.park();
+        this.#wait(0);
       } else if (this.#engine.arm()) {
         this.#wait(0);
       } else {
@@ -89,7 +91,7 @@ class DatapathThread {
     for (let i = 0; i < n; i++) {
       const token = this.#epoll.token(i);
       if (token === CONTROL) this.#requests();
-      else this.#ports.get(token >>> 2)?.wake(token & 3);
+      else this.#engine.wake(token >>> 2, token & 3);
     }
   }
 

@@ -1,0 +1,110 @@
+/** Ports that have nothing to do cost nothing, and miss nothing. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { countersOf } from '../support/drops.js';
+import { Machine } from '../support/machine.js';
+import { plainFrame } from '../support/packets.js';
+
+/** Rounds without a frame, and a look at who may be parked. */
+function quiet(machine: Machine, rounds = 20): void {
+  for (let i = 0; i < rounds; i++) machine.engine.round(machine.now);
+  machine.engine.park();
+}
+
+/** Two guests whose rings the test writes, the calls that the engine makes for each port counted. */
+function world() {
+  const pulls = new Map<number, number>();
+  const machine = new Machine(1 << 29, (loops) => ({
+    ...loops,
+    netbackPull: (nb, list, max) => {
+      pulls.set(nb, (pulls.get(nb) ?? 0) + 1);
+      return loops.netbackPull(nb, list, max);
+    },
+  }));
+  const [a, b] = ['a', 'b'].map((name) => machine.addBareGuest(name));
+  b.postRx(64);
+  a.postRx(64);
+  return { machine, a, b, pulled: (guest: typeof a) => pulls.get(guest.vif.memory) ?? 0 };
+}
+
+test('a quiet port is parked: it is not polled until it is woken, and then misses nothing', () => {
+  const { machine, a, b, pulled } = world();
+  a.putPacket(plainFrame(b.mac, a.mac, 100));
+  a.publishTx();
+  machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 1);
+  quiet(machine, 3);
+  const before = pulled(a);
+  machine.engine.round(machine.now);
+  assert.equal(pulled(a), before + 1, 'three rounds are not quiet yet');
+  quiet(machine);
+  const parked = pulled(a);
+  for (let i = 0; i < 5; i++) assert.equal(machine.engine.round(machine.now), false);
+  assert.equal(pulled(a), parked);
+  a.putPacket(plainFrame(b.mac, a.mac, 101));
+  a.publishTx();
+  machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 1, 'nobody looks at it');
+  machine.engine.wake(a.vif.id, 0);
+  machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 2);
+  assert.equal(countersOf(machine.arena, a.netback).events, 1);
+  machine.close();
+});
+
+test('parking arms the port: the guest is asked for an event at its next request', () => {
+  const { machine, a } = world();
+  quiet(machine);
+  const REQ_EVENT = 4;
+  assert.equal(machine.arena.u32[(a.txRing + REQ_EVENT) / 4], (a.txProd + 1) >>> 0);
+  machine.close();
+});
+
+test('a port with a request that nobody has seen is not parked', () => {
+  const { machine, a, b } = world();
+  for (let i = 0; i < 20; i++) machine.engine.round(machine.now);
+  a.putPacket(plainFrame(b.mac, a.mac, 100));
+  a.publishTx();
+  machine.engine.park();
+  machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 1);
+  machine.close();
+});
+
+test('a parked port receives, and its guest is shown what arrived', () => {
+  const { machine, a, b } = world();
+  quiet(machine);
+  for (let i = 0; i < 3; i++) {
+    a.putPacket(plainFrame(b.mac, a.mac, 200 + i), 0);
+    a.publishTx();
+    machine.engine.wake(a.vif.id, 0);
+    machine.engine.round(machine.now);
+    assert.equal(b.rxAnswered, i + 1, 'by the general path, then by the direct lane');
+  }
+  machine.close();
+});
+
+test('a port whose frames wait for a receiver stays awake', () => {
+  const { machine, a, b } = world();
+  b.publishRx();
+  for (let i = 0; i < 65; i++) a.putPacket(plainFrame(b.mac, a.mac, 60), i);
+  a.publishTx();
+  for (let i = 0; i < 3; i++) machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 64);
+  assert.ok(machine.engine.waiting);
+  quiet(machine);
+  b.postRx(4);
+  machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 65);
+  machine.close();
+});
+
+test('detaching a parked port, and waking one that is gone, is harmless', () => {
+  const { machine, a, b } = world();
+  quiet(machine);
+  machine.engine.detach(a.vif.id);
+  machine.engine.wake(a.vif.id, 0);
+  machine.engine.wake(b.vif.id, 0);
+  assert.equal(machine.engine.round(machine.now), false);
+  machine.close();
+});
