@@ -55,7 +55,7 @@ export function formatNumber(value: number): string {
   if (Number.isInteger(value) || size >= 100) return grouped(Math.round(value));
   if (size >= 10) return trimmed(value.toFixed(1));
   if (size >= 1) return trimmed(value.toFixed(2));
-  if (size < 1e-6) return value.toExponential(2).replace('-', '−');
+  if (size < 1e-6) return minus(value.toExponential(2));
   return minus(String(Number(value.toPrecision(3))));
 }
 
@@ -69,7 +69,7 @@ function trimmed(digits: string): string {
 }
 
 function minus(text: string): string {
-  return text.replace(/^-0$/, '0').replace('-', '−');
+  return text.replace(/^-0$/, '0').replaceAll('-', '−');
 }
 
 /** `8 s`, `2 min 5 s`. */
