@@ -69,6 +69,7 @@ export async function runLab(o: LabOptions): Promise<Results> {
       most: bounds.most,
     },
   } as const;
+  let latest = results(false);
   for (const [index, experiment] of o.experiments.entries()) {
     const after = o.experiments.length - index - 1;
     const seconds = shareOf(budget - elapsed(), after + 1, bounds);
@@ -82,9 +83,10 @@ export async function runLab(o: LabOptions): Promise<Results> {
     const result = await one.run();
     found.push(result);
     o.progress?.end(result, index, o.experiments.length);
-    o.save?.(results(after > 0 || stopped()));
+    latest = results(after > 0 || stopped());
+    o.save?.(latest);
   }
-  return results(stopped());
+  return latest;
 }
 
 /** One experiment's run. */
