@@ -30,6 +30,7 @@ export function makeReport(results: Results): string {
 <p class="lead">The questions of “Network optimizations for PV guests” (Santos, Janakiraman, Turner; Xen Summit 2006),
 asked again by <code>netferry lab run --${results.effort}</code> on ${results.machine.cpu}, Linux ${results.machine.kernel},
 <time datetime="${date.toISOString()}">${dateText(date)}</time>, in ${formatSeconds(results.seconds)}.</p>
+<p class="lead">${tally(experiments)}</p>
 ${results.partial && html`<p class="notice"><strong>This is partial.</strong> ${partialText(experiments)}</p>`}
 </header>
 <main>
@@ -61,6 +62,29 @@ function partialText(experiments: readonly ExperimentResult[]): string {
   if (stopped === 0) return 'The lab ended before it was through with what was asked for.';
   const what = stopped === 1 ? 'One experiment has' : `${stopped} experiments have`;
   return `The lab was stopped. ${what} no findings for that reason.`;
+}
+
+/** `Of 9 answers, 4 agree with the talk, 2 differ, 1 is unclear; 2 are not comparable. 1 experiment has none.` */
+function tally(experiments: readonly ExperimentResult[]): string {
+  const verdicts = experiments.flatMap((one) => (one.outcome === 'done' ? one.findings.verdicts : []));
+  const count = (kind: Verdict['agrees']) => verdicts.filter((one) => one.agrees === kind).length;
+  const parts = [
+    said(count('agrees'), 'agrees with the talk', 'agree with the talk'),
+    said(count('differs'), 'differs', 'differ'),
+    said(count('unclear'), 'is unclear', 'are unclear'),
+    said(count('not comparable'), 'is not comparable', 'are not comparable'),
+  ].filter((part) => part !== '');
+  const without = experiments.filter((one) => one.outcome !== 'done').length;
+  return [
+    parts.length > 0 && `Of ${plural(verdicts.length, 'answer')}, ${parts.join(', ')}.`,
+    without > 0 && `${plural(without, 'experiment')} ${without === 1 ? 'has' : 'have'} none.`,
+  ]
+    .filter((sentence) => sentence !== false)
+    .join(' ');
+}
+
+function said(count: number, one: string, many: string): string {
+  return count === 0 ? '' : `${count} ${count === 1 ? one : many}`;
 }
 
 const anchor = (name: string) => `experiment-${encodeURIComponent(name)}`;

@@ -70,18 +70,19 @@ function figures(chart: Chart): Html {
 <td class="number">${point.samples}</td><td class="number">${point.outliers}</td><td>${point.wide && 'too wide'}</td></tr>`,
     ),
   );
-  const head = [
-    '',
-    nameOf(chart.x.label, chart.x.unit),
-    `median${unit}`,
-    '95 % interval',
-    'samples',
-    'set aside',
-    '',
+  const places = isNumeric(chart) ? 'number' : '';
+  const head: [kind: string, name: string][] = [
+    ['', ''],
+    [places, nameOf(chart.x.label, chart.x.unit)],
+    ['number', `median${unit}`],
+    ['number', '95 % interval'],
+    ['number', 'samples'],
+    ['number', 'set aside'],
+    ['', ''],
   ];
   return scrolling(
     `Figures: ${chart.title}`,
-    html`<table><thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+    html`<table><thead><tr>${head.map(([kind, name]) => html`<th scope="col" class="${kind}">${name}</th>`)}</tr></thead>
 ${body.map((rows) => html`<tbody>${rows}</tbody>`)}</table>`,
   );
 }

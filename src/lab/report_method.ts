@@ -22,11 +22,11 @@ experiment’s share of the time allows. Where cases are too slow even for ${s.l
 probability of ${percent(s.confidence)} or more whatever the distribution: a sample falls on either side of it like
 a coin (order statistics). No mean, no normal distribution.</li>
 <li><strong>Outliers.</strong> Of at least ${s.judgeFrom} samples, those beyond Tukey’s outer fences are set aside:
-more than ${formatNumber(s.fences)} interquartile ranges below the first quartile or above the third. That is an
+more than ${formatNumber(s.fences)} interquartile ranges below the first quartile or above the third (a range counts as ${percent(s.leastSpread)} of the median at least). That is an
 interrupt or a neighbour’s burst; what happens to a quarter of the samples stays. Medians and intervals are of those
 kept. How many were set aside stands with each chart, and results.json has every one.</li>
-<li><strong>Too wide.</strong> An interval longer than ${percent(s.wide)} of its median is shown hollow and carries no
-verdict.</li>
+<li><strong>Too wide.</strong> An interval longer than ${percent(s.wide)} of its median is shown hollow; an experiment gives
+no verdict on it.</li>
 <li><strong>Pinning.</strong> While it samples, the main thread runs on one CPU only, named with each experiment, the
 last one that the process may use; the first ones take most of a machine’s interrupts. Threads and processes of an
 experiment are placed as it says itself.</li>

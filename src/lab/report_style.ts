@@ -119,7 +119,8 @@ th, td {
 }
 th { font-weight: 600; }
 thead th { border-bottom-color: var(--line); color: var(--soft); }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; }
+td.number { white-space: nowrap; }
 .tabular h3 { text-transform: none; letter-spacing: 0; font-size: 1rem; color: inherit; }
 
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 0.3rem 2rem; margin-top: 1rem; }
@@ -142,7 +143,8 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line
 }
 @media print {
   @page { margin: 16mm 14mm; }
-  body { max-width: none; padding: 0; font-size: 9.5pt; }
+  html { font-size: 9.5pt; }
+  body { max-width: none; padding: 0; }
   a { color: inherit; text-decoration: none; }
   section { margin-top: 0; padding-top: 0; border-top: 0; break-before: page; }
   section.flow { break-before: auto; margin-top: 2rem; }

@@ -118,6 +118,7 @@ export const results = z.strictObject({
     wide: z.number(),
     fences: z.number(),
     judgeFrom: z.int(),
+    leastSpread: z.number(),
     least: z.int(),
     most: z.int(),
   }),

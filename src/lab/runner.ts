@@ -7,7 +7,7 @@ import { lookAround } from './machine_facts.js';
 import { type Measurement, measure, prepare } from './measure.js';
 import { type ExperimentResult, FORMAT, findingsProblem, type Results, VERSION } from './results.js';
 import { DEFAULT_SEED } from './rounds.js';
-import { CONFIDENCE, FENCES, JUDGE_FROM, toSeries, WIDE } from './stats.js';
+import { CONFIDENCE, FENCES, JUDGE_FROM, LEAST_SPREAD, toSeries, WIDE } from './stats.js';
 
 /** Told what goes on. Often called: a listener that draws limits itself. */
 export interface LabProgress {
@@ -65,6 +65,7 @@ export async function runLab(o: LabOptions): Promise<Results> {
       wide: WIDE,
       fences: FENCES,
       judgeFrom: JUDGE_FROM,
+      leastSpread: LEAST_SPREAD,
       least: bounds.least,
       most: bounds.most,
     },

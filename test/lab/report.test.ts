@@ -148,6 +148,9 @@ test('what could not run, failed or was stopped says why; partial results say so
     assert.ok(section?.textContent?.includes(one.talk.split('\n')[0]), 'beside what the talk said');
   }
   assert.match(document.body.textContent ?? '', /This is partial\. The lab was stopped\./);
+  const tally =
+    'Of 4 answers, 1 agrees with the talk, 1 differs, 1 is unclear, 1 is not comparable. 3 experiments have none.';
+  assert.ok(document.querySelector('header')?.textContent?.includes(tally));
   const whole = makeReport({ ...results, partial: false });
   assert.ok(!whole.includes('This is partial'));
   assert.match(makeReport({ ...results, experiments: [] }), /<\/html>\n$/);

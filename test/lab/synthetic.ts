@@ -3,7 +3,7 @@ import { BOUNDS } from '../../src/lab/budget.js';
 import type { Chart, Findings } from '../../src/lab/experiment.js';
 import { lookAround } from '../../src/lab/machine_facts.js';
 import { type ExperimentResult, FORMAT, type Results, VERSION } from '../../src/lab/results.js';
-import { CONFIDENCE, FENCES, JUDGE_FROM, toSeries, WIDE } from '../../src/lab/stats.js';
+import { CONFIDENCE, FENCES, JUDGE_FROM, LEAST_SPREAD, toSeries, WIDE } from '../../src/lab/stats.js';
 import { randomSource } from '../support/random.js';
 
 type Curve = (x: number) => number;
@@ -180,6 +180,7 @@ export function syntheticResults(): Results {
       wide: WIDE,
       fences: FENCES,
       judgeFrom: JUDGE_FROM,
+      leastSpread: LEAST_SPREAD,
       least: BOUNDS.full.least,
       most: BOUNDS.full.most,
     },
