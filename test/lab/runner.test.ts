@@ -115,6 +115,23 @@ test('a stop: the running one ends and cleans up, what it had measured is kept, 
   assert.deepEqual(parseResults(JSON.stringify(results), 'x'), results);
 });
 
+test('a stop is heard between samples that never let go of the thread', async () => {
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 100);
+  const spin = () => {
+    for (const until = performance.now() + 2; performance.now() < until; );
+    return 1;
+  };
+  const busy = fake('busy', async (lab) => {
+    await lab.measure(cases(['a', 'b'], spin), 1_000_000);
+    return NOTHING;
+  });
+  const start = performance.now();
+  const results = await run([busy], { signal: stop.signal, bounds: { seconds: 60, least: 7, most: 12 } });
+  assert.ok(performance.now() - start < 2000);
+  assert.equal(results.experiments[0].outcome, 'stopped');
+});
+
 test('a stop, and an experiment that does not heed it: in a hurry it is left', async () => {
   const stop = new AbortController();
   const hurry = new AbortController();
