@@ -4,6 +4,8 @@
  */
 import { parseArgs } from 'node:util';
 import { RingLoad, type RingSample } from '../src/lab/machine/ring_load.js';
+import { interleave } from '../src/lab/rounds.js';
+import { median } from '../src/lab/stats.js';
 import { SetupError } from '../src/sys/errors.js';
 import type { TransferName } from '../src/transfer/transfer.js';
 import { iperfMissing } from './iperf.js';
@@ -13,7 +15,7 @@ import { bareLoop } from './rivals/bare-loop.js';
 import { type Rival, type Running, untilReachable } from './rivals/rival.js';
 import { type TrafficResult, tcpThrough } from './rivals/traffic.js';
 import { vde } from './rivals/vde.js';
-import { cpuOver, interleave, median, memoryOf } from './stats.js';
+import { cpuOver, memoryOf } from './stats.js';
 
 const SECTIONS = ['rings', 'tcp', 'idle'] as const;
 const NS = 1e9;

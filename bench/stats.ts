@@ -1,43 +1,5 @@
-/** Numbers of the benchmark: medians, interleaved repetitions, and what a process costs in CPU and memory. */
+/** What a process costs in CPU and memory. Medians and turns are the lab's. */
 import { readdirSync, readFileSync } from 'node:fs';
-
-/** The middle value; of an even count, the mean of the middle two. NaN of nothing. */
-export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
-}
-
-/** First quartile, median, third quartile. */
-export function quartiles(values: readonly number[]): { q1: number; median: number; q3: number } {
-  return { q1: quantile(values, 0.25), median: quantile(values, 0.5), q3: quantile(values, 0.75) };
-}
-
-/** Quantile `q` (0 … 1) by linear interpolation between order statistics (R's type 7). NaN of nothing. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const below = sorted[Math.floor(at)];
-  const above = sorted[Math.ceil(at)];
-  if (below === undefined || above === undefined) return Number.NaN;
-  return below + (above - below) * (at - Math.floor(at));
-}
-
-/**
- * Runs every variant `repetitions` times, taking turns, so that a machine that drifts drifts for all alike;
- * every other round goes backwards, so that nobody always runs after the same neighbour. Variants never
- * overlap. What a variant throws ends the whole run.
- */
-export async function interleave<K extends string, T>(
-  variants: Record<K, (repetition: number) => T | Promise<T>>,
-  repetitions: number,
-): Promise<Record<K, T[]>> {
-  const names = Object.keys(variants) as K[];
-  const values = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, T[]>;
-  for (let i = 0; i < repetitions; i++) {
-    const order = i % 2 === 0 ? names : [...names].reverse();
-    for (const name of order) values[name].push(await variants[name](i));
-  }
-  return values;
-}
 
 /**
  * Ticks a second in /proc/PID/stat. The kernel shows times to user space in USER_HZ, which is 100 on every

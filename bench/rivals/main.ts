@@ -1,9 +1,10 @@
 /** `node dist/bench/rivals/main.js [--json] [--all]`: the rivals alone, with nothing of ours running. */
 import { parseArgs } from 'node:util';
+import { interleave } from '../../src/lab/rounds.js';
+import { median } from '../../src/lab/stats.js';
 import { SetupError } from '../../src/sys/errors.js';
 import { iperfMissing } from '../iperf.js';
 import { Reporter } from '../report.js';
-import { interleave, median } from '../stats.js';
 import { bareLoop } from './bare-loop.js';
 import { type Rival, type Running, untilReachable } from './rival.js';
 import { type TrafficResult, tcpThrough } from './traffic.js';

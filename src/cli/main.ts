@@ -6,6 +6,7 @@ import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addGuest } from './guest.js';
 import { type Io, printError } from './io.js';
+import { addLab } from './lab.js';
 import { UsageError } from './options.js';
 import { addStatus } from './status.js';
 import { addUp } from './up.js';
@@ -69,6 +70,7 @@ Examples:
   addGuest(program, attach);
   addDemo(program, attach);
   addDoctor(program, attach);
+  addLab(program, attach);
   return program;
 }
 

@@ -41,6 +41,12 @@ export function duration(seconds: number): string {
   return `${days > 0 ? `${days} d ` : ''}${clock.join(':')}`;
 }
 
+/** Minutes and seconds: `2:05`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
 /** Drops by reason, the most first: `rx-full 12, runt 1`; `-` when there are none. */
 export function dropsText(drops: Readonly<Record<string, number>>): string {
   const entries = Object.entries(drops).sort(([, a], [, b]) => b - a);

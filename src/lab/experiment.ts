@@ -76,7 +76,7 @@ export interface Findings {
 /** What the lab gives an experiment while it runs. */
 export interface LabRun {
   readonly effort: Effort;
-  /** CPUs that this process may use. */
+  /** CPUs that this process may use, ascending. While `measure` runs, the main thread is pinned to the last. */
   readonly cpus: readonly number[];
   /**
    * Warms all cases up, then samples them in turns, a round of all cases after the other, and sums each up.
@@ -96,6 +96,13 @@ export interface Experiment {
   readonly question: string;
   /** What the talk said, with its figures. */
   readonly talk: string;
+  /** How often it calls `measure`, so that each call gets its even share of the time. */
+  readonly measurements?: number;
+  /**
+   * false: the main thread is not pinned to one CPU while it measures. For samples that start threads or processes:
+   * these would inherit the pinning.
+   */
+  readonly pinned?: boolean;
   /** Why it cannot run here at all; undefined when it can. */
   missing(): string | undefined | Promise<string | undefined>;
   /** Leaves nothing behind, also when it throws. */

@@ -1,6 +1,6 @@
-/** Scheduling of the calling thread: sched_setscheduler(2). */
+/** Scheduling of the calling thread: sched_setscheduler(2), sched_setaffinity(2). */
 import { SCHED_BATCH } from '../abi/sched.js';
-import { libc } from './libc.js';
+import { check, libc } from './libc.js';
 
 const setScheduler = libc.func('int sched_setscheduler(int thread, int policy, void *parameters)');
 
@@ -10,4 +10,29 @@ const setScheduler = libc.func('int sched_setscheduler(int thread, int policy, v
  */
 export function batchPolicy(): void {
   setScheduler(0, SCHED_BATCH, new Int32Array([0]));
+}
+
+const getAffinity = libc.func('int sched_getaffinity(int thread, size_t size, void *mask)');
+const setAffinity = libc.func('int sched_setaffinity(int thread, size_t size, void *mask)');
+
+/** Bytes of the largest cpu_set_t any kernel asks for: CONFIG_NR_CPUS is at most 8192 (sched_getaffinity(2)). */
+const CPU_SET_BYTES = 1024;
+
+/** CPUs that the calling thread may run on, ascending. Throws SysError. */
+export function affinity(): number[] {
+  const mask = new Uint8Array(CPU_SET_BYTES);
+  check('sched_getaffinity', getAffinity(0, CPU_SET_BYTES, mask));
+  const cpus: number[] = [];
+  for (let cpu = 0; cpu < CPU_SET_BYTES * 8; cpu++) if (mask[cpu >> 3] & (1 << (cpu & 7))) cpus.push(cpu);
+  return cpus;
+}
+
+/**
+ * Lets the calling thread run on these CPUs only. Threads and processes that it starts from now on inherit that; those
+ * that there are keep theirs. Throws SysError: EINVAL when none of them is there, or allowed.
+ */
+export function pinTo(cpus: readonly number[]): void {
+  const mask = new Uint8Array(CPU_SET_BYTES);
+  for (const cpu of cpus) mask[cpu >> 3] |= 1 << (cpu & 7);
+  check('sched_setaffinity', setAffinity(0, CPU_SET_BYTES, mask), `to CPUs ${cpus.join(', ')}`);
 }

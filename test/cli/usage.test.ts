@@ -53,6 +53,9 @@ const rows: [args: string[], message: string, hint: string][] = [
     '"a name" is not an interface name',
     "at most 15 bytes, no spaces, '/', ':' or '%'",
   ],
+  [['lab', 'run', '--quick', '--full'], '--quick and --full are two things', 'choose one'],
+  [['lab', 'run', '--out', ''], '--out is empty', 'name a directory'],
+  [['lab', 'report'], "missing required argument 'directory'", 'see: netferry --help'],
   [['statsu'], "unknown command 'statsu'", 'Did you mean status?'],
   [['--dir', '', 'status'], '--dir is empty', 'name the daemon’s directory'],
 ];
@@ -77,12 +80,16 @@ test('--help of every command answers on stdout with exit code 0; those with opt
     'guest rm',
     'demo',
     'doctor',
+    'lab',
+    'lab list',
+    'lab run',
+    'lab report',
   ];
   for (const command of commands) {
     const { code, out, err } = await netferry([...command.split(' ').filter(Boolean), '--help']);
     assert.deepEqual({ code, err }, { code: 0, err: '' });
     assert.match(out, new RegExp(`^Usage: netferry ${command}`));
-    if (['', 'up', 'vif list', 'guest run', 'guest exec'].includes(command))
+    if (['', 'up', 'vif list', 'guest run', 'guest exec', 'lab run'].includes(command))
       assert.match(out, /\nExamples:\n {2}netferry /);
   }
 });
