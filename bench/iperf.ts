@@ -99,7 +99,10 @@ async function useCongestion(space: Netns, congestion: string): Promise<void> {
   for (const family of ['-4', '-6']) {
     const { stdout } = await space.exec(['ip', family, 'route', 'show']);
     for (const route of stdout.split('\n').filter((line) => line.trim() !== '')) {
-      const words = route.trim().split(/\s+/).filter((word) => word !== 'linkdown');
+      const words = route
+        .trim()
+        .split(/\s+/)
+        .filter((word) => word !== 'linkdown');
       await space.exec(['ip', family, 'route', 'change', ...words, 'congctl', congestion]);
     }
   }
