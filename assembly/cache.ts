@@ -3,6 +3,7 @@ import {
   GNTST_bad_gntref,
   GNTST_no_device_space,
   GNTST_okay,
+  GNTST_permission_denied,
   GRANT_ENTRY_SIZE,
   GTF_readonly,
 } from '../src/abi/grant_table';
@@ -18,8 +19,10 @@ import {
   CACHE_FLOOR,
   CACHE_GRANTS,
   CACHE_ID,
+  CACHE_KIND,
   CACHE_SLOT,
   CACHE_SLOTS,
+  CACHE_STATIC,
   CACHE_TABLE,
   CACHE_TICK,
   CACHE_WINDOW,
@@ -67,6 +70,7 @@ let slots: u32 = 0;
 let window: u32 = 0;
 let tick: u32 = 0;
 let hits: u32 = 0;
+let announced: bool = false; // CACHE_STATIC
 // Neighbouring segments are often pieces of one page: its last look-up is remembered within the batch.
 let lastPage: u32 = 0;
 let lastGref: u32 = 0;
@@ -82,6 +86,7 @@ export function cacheBegin(cache: u32): void {
   window = load<u32>(cache + CACHE_WINDOW);
   tick = load<u32>(cache + CACHE_TICK);
   hits = 0;
+  announced = load<u32>(cache + CACHE_KIND) == CACHE_STATIC;
   lastPage = 0;
 }
 
@@ -90,10 +95,14 @@ export function cacheEnd(cache: u32): void {
   count(load<u32>(cache + CACHE_COUNTERS), C_CACHE_HITS, hits);
 }
 
-/** Address of the grant table that a cache's references lie in; 0 when its domain is gone. */
+/** In place of a grant table: announced pages are pinned, there is nothing to compare. No table lies there. */
+const NO_TABLE: u32 = 1;
+
+/** Address of the grant table that a cache's references lie in, for `mappedPage`; 0 when its domain is gone. */
 export function cacheTable(cache: u32): u32 {
   const dom = domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
-  return dom == 0 ? 0 : load<u32>(dom, DOM_TABLE);
+  if (dom == 0) return 0;
+  return load<u32>(cache + CACHE_KIND) == CACHE_STATIC ? NO_TABLE : load<u32>(dom, DOM_TABLE);
 }
 
 /** Address of a page that is mapped already and whose grant is as it was then; else 0, and nothing changes. */
@@ -106,6 +115,7 @@ export function mappedPage(
   now: u32,
 ): u32 {
   if (gref >= grants) return 0;
+  if (grantTable == NO_TABLE) return announcedPage(entries + gref * CACHE_ENTRY, write);
   const grant = atomic.load<u64>(grantTable + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   const entry = entries + gref * CACHE_ENTRY;
   const page = load<u32>(entry, ENTRY_PAGE);
@@ -114,7 +124,15 @@ export function mappedPage(
   return page;
 }
 
-/** Arena address of a granted page, mapped now or earlier; 0 when the grant does not allow it. */
+/** The page of a static cache's entry, pinned until it is withdrawn; 0 when there is none, or not for writing. */
+function announcedPage(entry: u32, write: bool): u32 {
+  return write && (load<u32>(entry, ENTRY_GRANT) & GTF_readonly) != 0 ? 0 : load<u32>(entry, ENTRY_PAGE);
+}
+
+/**
+ * Arena address of a granted page, mapped now or earlier; 0 when the grant does not allow it, or (`isAnnounced`) was
+ * not announced.
+ */
 export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
   if (gref == lastGref && write == lastWrite && lastPage != 0) {
     hits++;
@@ -124,9 +142,22 @@ export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
     cacheRefusal = GNTST_bad_gntref;
     return 0;
   }
-  const grant = atomic.load<u64>(table + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   const entry = known + gref * CACHE_ENTRY;
-  let page = load<u32>(entry, ENTRY_PAGE);
+  let page = announced ? announcedPage(entry, write) : load<u32>(entry, ENTRY_PAGE);
+  if (announced) {
+    if (page == 0) {
+      // Left to a grant copy, unless it was announced for reading.
+      cacheRefusal = load<u32>(entry, ENTRY_PAGE) == 0 ? GNTST_bad_gntref : GNTST_permission_denied;
+      count(load<u32>(cache + CACHE_COUNTERS), C_CACHE_MISSES, 1);
+      return 0;
+    }
+    hits++;
+    lastPage = page;
+    lastGref = gref;
+    lastWrite = write;
+    return page;
+  }
+  const grant = atomic.load<u64>(table + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   if (page != 0 && load<u64>(entry, ENTRY_GRANT) == grant && !(write && (grant & GTF_readonly) != 0)) {
     store<u32>(entry, tick, ENTRY_USED);
     hits++;
@@ -137,6 +168,11 @@ export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
   lastGref = gref;
   lastWrite = write;
   return page;
+}
+
+/** The cache in use knows announced pages only: what it refuses may still be copied by grant. */
+export function isAnnounced(): bool {
+  return announced;
 }
 
 /** The slow path: a grant never seen, changed since, or evicted. */
@@ -230,6 +266,11 @@ export function cacheTick(cache: u32, floor: u32): u32 {
   return next;
 }
 
+/** Nothing may be done about the last refusal: what was announced for reading is not written by grant copy either. */
+function isRefused(): bool {
+  return !announced || cacheRefusal == GNTST_permission_denied;
+}
+
 /** Replaces granted ends of this cache's domain by mapped addresses. Returns how many segments still need a grant copy. */
 export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
   const domid = load<u32>(cache + CACHE_DOMID);
@@ -239,13 +280,13 @@ export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
     const seg = segAt(segs, i);
     if (load<u32>(seg, S_SRC_ADDR) == 0 && <u32>load<u16>(seg, S_SRC_DOM) == domid) {
       const page = cachedPage(cache, load<u32>(seg, S_SRC_GREF), false);
-      if (page == 0) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
-      else store<u32>(seg, page + load<u16>(seg, S_SRC_OFF), S_SRC_ADDR);
+      if (page != 0) store<u32>(seg, page + load<u16>(seg, S_SRC_OFF), S_SRC_ADDR);
+      else if (isRefused()) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
     }
     if (load<u32>(seg, S_DST_ADDR) == 0 && <u32>load<u16>(seg, S_DST_DOM) == domid) {
       const page = cachedPage(cache, load<u32>(seg, S_DST_GREF), true);
-      if (page == 0) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
-      else store<u32>(seg, page + load<u16>(seg, S_DST_OFF), S_DST_ADDR);
+      if (page != 0) store<u32>(seg, page + load<u16>(seg, S_DST_OFF), S_DST_ADDR);
+      else if (isRefused()) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
     }
     if (load<i16>(seg, S_STATUS) == 0 && (load<u32>(seg, S_SRC_ADDR) == 0 || load<u32>(seg, S_DST_ADDR) == 0))
       left++;
@@ -268,6 +309,7 @@ export function cacheBorrow(cache: u32, list: u32, n: u32, bad: u32): u32 {
       if (load<u16>(frag, G_LEN) == 0 || load<u32>(frag, G_ADDR) != 0 || <u32>load<u16>(frag, G_DOM) != domid)
         continue;
       const page = cachedPage(cache, load<u32>(frag, G_GREF), false);
+      if (page == 0 && announced) continue;
       if (page == 0) {
         store<u32>(bad + (refused++ << 2), frame);
         break;

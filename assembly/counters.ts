@@ -23,6 +23,12 @@ export const C_SEGMENTED = 13;
 export const C_CSUM_FILLED = 14;
 /** Times a frame for this port had to wait for room. */
 export const C_OUT_WAITS = 15;
+/** Frames that carried their receiver's hash: to a guest, and what a netfront got of its back end. */
+export const C_HASHED = 20;
+/** Requests of the control ring, those among them that were not granted, and changes of the multicast list. */
+export const C_CONTROL = 21;
+export const C_CONTROL_REFUSED = 22;
+export const C_MULTICAST = 23;
 
 // Drops, each under its reason. src/datapath/counters.ts gives them their names.
 export const DROP_FIRST = 24;
@@ -45,7 +51,9 @@ export const DROP_PORT_GONE = 39;
 export const DROP_PEER_ERROR = 40;
 export const DROP_NO_SG = 41;
 export const DROP_EMPTY_GROUP = 42;
-export const DROP_LAST = 42;
+/** A group that the guest did not list (multicast control). */
+export const DROP_MULTICAST = 43;
+export const DROP_LAST = 43;
 
 // Why a peer was fenced: it broke the protocol itself, not just one frame.
 export const FENCE_RING_OVERFLOW = 1;

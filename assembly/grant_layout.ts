@@ -10,7 +10,7 @@ export const DOM_VIEW = 12; // u32 address of its whole RAM in the arena, the hy
 export const DOM_BASE = 16; // u64 address of its RAM in this process, outside the arena
 export const DOM0 = 0;
 
-/** Mapping cache of one vif (transfer "persistent"). */
+/** Mapping cache of one vif (transfers "persistent" and "static"). */
 export const CACHE_SIZE = 64;
 export const CACHE_DOMAINS = 0; // u32 address of the domain records
 export const CACHE_DOMID = 4; // u32
@@ -23,12 +23,20 @@ export const CACHE_FLOOR = 28; // u32: tick of the oldest batch whose frames are
 export const CACHE_COUNTERS = 32; // u32
 export const CACHE_ID = 36; // u32: what the host's mapPage is told
 export const CACHE_GRANTS = 40; // u32 entries in CACHE_TABLE
+export const CACHE_KIND = 44; // u32 CACHE_*
+/** Maps what is looked up, and compares the grant on each use. */
+export const CACHE_PERSISTENT = 0;
+/** Knows what the front end announced (static.ts), nothing else. */
+export const CACHE_STATIC = 1;
 
 /** What a look-up needs stands side by side, in one cache line. */
 export const CACHE_ENTRY = 16;
 export const ENTRY_GRANT = 0; // u64: the grant entry when it was mapped; 0 = not mapped
 export const ENTRY_PAGE = 8; // u32 arena address
 export const ENTRY_USED = 12; // u32 tick of the last use
+// In a static one, where a page stays put until it is withdrawn:
+export const ENTRY_HOME = 4; // u32: where it is mapped, while no look-up finds it (ENTRY_GRANT is the low word only)
+export const ENTRY_MARKS = 12; // u32: GTF_reading, GTF_writing as far as they were set for this mapping
 
 export const CACHE_SLOT = 8;
 export const SLOT_HOLDER = 0; // u32: the reference mapped there + 1, 0 = empty

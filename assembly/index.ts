@@ -34,6 +34,7 @@ export {
   netbackUncommitted,
 } from './netback_rx';
 export { netbackHeaders, netbackPull } from './netback_tx';
+export { netfrontMulticast } from './netfront_multicast';
 export { netfrontArm, netfrontPublish } from './netfront_ring';
 export { netfrontPost, netfrontPull, netfrontRelease } from './netfront_rx';
 export { netfrontPush, netfrontReap } from './netfront_tx';
@@ -48,6 +49,8 @@ export {
 export { initRing, pushRequests, pushResponses } from './ring';
 export { segmentCount, segmentInto } from './segment';
 export { stackPop, stackPush } from './stack';
+export { staticAdd, staticDelete, staticRelease } from './static';
 export { tapFinishRead, tapPrepareReads, tapPrepareWrite, tapRelease, tapWritten } from './tap';
+export { toeplitz, toeplitzPrepare } from './toeplitz';
 export { uringQueue, uringReap } from './uring';
 export { copyRuns } from './yardstick';

@@ -15,6 +15,7 @@ import {
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
 import { cacheTable, mappedPage } from './cache';
+import { CT_ALGORITHM } from './control_layout';
 import {
   C_CACHE_HITS,
   C_COPIED_BYTES,
@@ -36,6 +37,7 @@ import {
   FE_CSUM6,
   HEADER_FETCH,
   NB_CACHE,
+  NB_CONTROL,
   NB_COUNTERS,
   NB_DOMAIN,
   NB_FEATURES,
@@ -108,6 +110,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const other = load<u32>(portOf(fwd, target), PORT_DIRECT);
   if (other == 0 || load<u32>(other + NB_STALLED) || load<u32>(other + NB_FULL_SINCE)) return cons;
   if (load<u32>(other + NB_FENCED)) return cons;
+  if (load<u32>(load<u32>(other + NB_CONTROL) + CT_ALGORITHM)) return cons; // its frames carry hashes
 
   const toRing = load<u32>(other + NB_RX_RING);
   const toCache = load<u32>(other + NB_CACHE);

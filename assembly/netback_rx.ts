@@ -10,8 +10,6 @@ import {
   RXREQ_GREF,
   RXREQ_ID,
   XEN_NETIF_EXTRA_TYPE_GSO,
-  XEN_NETIF_GSO_TYPE_TCPV4,
-  XEN_NETIF_GSO_TYPE_TCPV6,
 } from '../src/abi/netif';
 import {
   VIRTIO_NET_HDR_F_DATA_VALID,
@@ -19,6 +17,7 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
 import { cacheBegin, cachedPage, cacheEnd } from './cache';
+import { CT_ALGORITHM, CT_MCAST_ON } from './control_layout';
 import {
   C_COPIED_BYTES,
   C_COPIES,
@@ -28,6 +27,7 @@ import {
   C_OUT_GSO,
   DROP_BAD_GRANT,
   DROP_FENCED,
+  DROP_MULTICAST,
   DROP_NO_SG,
 } from './counters';
 import { fragOf } from './frame';
@@ -50,12 +50,13 @@ import {
   S_STATUS,
   S_TAG,
   V_FLAGS,
-  V_GSO_SIZE,
   V_GSO_TYPE,
   VERDICT_DROP,
   VERDICT_GROUP,
 } from './layout';
 import { copyBytes, count } from './memory';
+import { multicastAllows } from './multicast';
+import { extraInfos, metaOf } from './netback_extras';
 import { available, dropGroups, dropRx, netbackWait, unstall } from './netback_room';
 import {
   FE_CSUM4,
@@ -63,7 +64,6 @@ import {
   FE_GSO4,
   FE_GSO6,
   FE_SG,
-  META_ENTRY,
   META_EXTRA,
   META_FRAME,
   META_HEAD,
@@ -73,12 +73,12 @@ import {
   META_RESPONSE,
   META_REST,
   NB_CACHE,
+  NB_CONTROL,
   NB_COUNTERS,
   NB_DOMID,
   NB_FEATURES,
   NB_FENCED,
   NB_FULL_SINCE,
-  NB_META,
   NB_RX_CONS,
   NB_RX_PUBLISHED,
   NB_RX_RING,
@@ -94,8 +94,9 @@ import {
   SEGS_PER_FRAME,
 } from './netif_layout';
 import { offloadCsumFamily } from './offload';
-import { pushResponses, RING_MASK, rxEntry } from './ring';
+import { pushResponses, rxEntry } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
+import { hashFrame } from './toeplitz';
 
 /** Segments prepared and not yet moved, of this thread. */
 let prepared: u32 = 0;
@@ -112,10 +113,6 @@ export function netbackPrepared(): u32 {
 /** Frames laid out since the last commit. */
 export function netbackUncommitted(): u32 {
   return uncommitted;
-}
-
-function metaOf(nb: u32, slot: u32): u32 {
-  return load<u32>(nb + NB_META) + (slot & RING_MASK) * META_ENTRY;
 }
 
 /**
@@ -136,6 +133,9 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
   const counters = load<u32>(nb + NB_COUNTERS);
   const features = load<u32>(nb + NB_FEATURES);
   const segsMax = load<u32>(nb + NB_SEGS_MAX);
+  const control = load<u32>(nb + NB_CONTROL);
+  const filters = atomic.load<u32>(control + CT_MCAST_ON) != 0;
+  const hashes = load<u32>(control + CT_ALGORITHM) != 0;
   let free = available(nb);
   if (load<u32>(nb + NB_STALLED) || load<u32>(nb + NB_FULL_SINCE)) unstall(nb, free, now);
   for (let i = from; i < n; i++) {
@@ -143,6 +143,10 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     if (load<u32>(frame + F_VERDICT) >= <u32>VERDICT_DROP) continue; // refused since it was dispatched
     if (load<u32>(nb + NB_FENCED)) {
       dropRx(counters, frame, DROP_FENCED);
+      continue;
+    }
+    if (filters && !multicastAllows(control, frame)) {
+      dropRx(counters, frame, DROP_MULTICAST);
       continue;
     }
     const gso = <u32>load<u8>(frame, V_GSO_TYPE);
@@ -162,7 +166,8 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
       dropRx(counters, frame, DROP_NO_SG);
       continue;
     }
-    const need = pages + (gso != 0 ? 1 : 0);
+    const hash: u32 = hashes ? hashFrame(control, frame) : 0;
+    const need = pages + (gso != 0 ? 1 : 0) + (hash != 0 ? 1 : 0);
     if (need > free) free = available(nb);
     if (need > free) {
       if (load<u32>(nb + NB_FENCED)) {
@@ -174,7 +179,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
       return i | (PUSH_FULL << 16);
     }
     if (prepared + SEGS_PER_FRAME > segsMax) return i | (PUSH_FLUSH << 16);
-    layOut(nb, frame, gso);
+    layOut(nb, frame, gso, hash);
     uncommitted++;
     free -= need;
     store<u32>(frame + F_SETTLED, 1);
@@ -183,7 +188,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
 }
 
 /** Takes as many requests as the frame needs (there are as many) and prepares segments and responses of one frame. */
-function layOut(nb: u32, frame: u32, gso: u32): void {
+function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
   const ring = load<u32>(nb + NB_RX_RING);
   const domid = load<u32>(nb + NB_DOMID);
   const cache = load<u32>(nb + NB_CACHE);
@@ -203,7 +208,8 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
       : vflags & VIRTIO_NET_HDR_F_DATA_VALID
         ? NETRXF_data_validated
         : 0;
-  if (gso != 0) flags |= NETRXF_extra_info;
+  const extras = (gso | hash) != 0;
+  if (extras) flags |= NETRXF_extra_info;
 
   const n = load<u32>(frame + F_NFRAGS);
   let frag: u32 = 0;
@@ -226,7 +232,7 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
     if (filled == PAGE_SIZE) {
       respond(nb, slot, head, id, flags | NETRXF_more_data, filled);
       flags = 0;
-      if (slot == head && gso != 0) extraInfo(nb, ++slot, frame, gso);
+      if (slot == head && extras) slot = extraInfos(nb, slot, frame, gso, hash);
       slot++;
       entry = rxEntry(ring, slot);
       id = load<u16>(entry, RXREQ_ID);
@@ -252,7 +258,7 @@ function layOut(nb: u32, frame: u32, gso: u32): void {
     if (address != 0) address += take;
   }
   respond(nb, slot, head, id, flags, filled);
-  if (slot == head && gso != 0) extraInfo(nb, ++slot, frame, gso);
+  if (slot == head && extras) slot = extraInfos(nb, slot, frame, gso, hash);
   store<u32>(metaOf(nb, head), frame, META_FRAME);
   store<u32>(nb + NB_RX_CONS, slot + 1);
   prepared += (segs - first) >> 5;
@@ -263,14 +269,6 @@ function respond(nb: u32, slot: u32, head: u32, id: u16, flags: u32, status: u32
   // u16 id, u16 offset 0, u16 flags, s16 status: no octet of the slot keeps what was there (XSA-216).
   store<u64>(meta, <u64>id | ((<u64>flags) << 32) | ((<u64>status) << 48), META_RESPONSE);
   store<u32>(meta, slot == head ? META_HEAD : META_REST, META_KIND);
-}
-
-function extraInfo(nb: u32, slot: u32, frame: u32, gso: u32): void {
-  const meta = metaOf(nb, slot);
-  const kind = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
-  const size = <u64>load<u16>(frame, V_GSO_SIZE);
-  store<u64>(meta, <u64>XEN_NETIF_EXTRA_TYPE_GSO | (size << 16) | ((<u64>kind) << 32), META_RESPONSE);
-  store<u32>(meta, META_EXTRA, META_KIND);
 }
 
 /** After the move: writes the responses of everything laid out since; frames with a failed segment get errors. */
@@ -308,7 +306,7 @@ export function netbackCommit(nb: u32): void {
       else if (kind == META_HEAD_FAILED) count(counters, DROP_BAD_GRANT, 1);
     }
     if (kind == META_EXTRA) {
-      if (!failed) gso++;
+      if (!failed && <u32>(response & 0xff) == XEN_NETIF_EXTRA_TYPE_GSO) gso++;
     } else if (failed) {
       response = (response & 0x0000ffffffffffff) | ((<u64>(<u16>NETIF_RSP_ERROR)) << 48);
     } else {

@@ -19,6 +19,8 @@ import {
   XEN_NETIF_EXTRA_FLAG_MORE,
   XEN_NETIF_EXTRA_TYPE_GSO,
   XEN_NETIF_EXTRA_TYPE_HASH,
+  XEN_NETIF_EXTRA_TYPE_MCAST_ADD,
+  XEN_NETIF_EXTRA_TYPE_MCAST_DEL,
   XEN_NETIF_GSO_TYPE_TCPV4,
   XEN_NETIF_GSO_TYPE_TCPV6,
   XEN_NETIF_NR_SLOTS_MIN,
@@ -29,7 +31,7 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV4,
   VIRTIO_NET_HDR_GSO_TCPV6,
 } from '../src/abi/virtio_net';
-import { cacheBegin, cachedPage, cacheEnd, lend } from './cache';
+import { cacheBegin, cacheEnd } from './cache';
 import {
   C_IN_BYTES,
   C_IN_FRAMES,
@@ -51,8 +53,6 @@ import {
   F_COOKIE,
   F_COOKIE2,
   F_COOKIE3,
-  F_HDR_LEN,
-  F_HEADER,
   F_LEN,
   F_NFRAGS,
   F_SETTLED,
@@ -71,10 +71,11 @@ import {
   V_GSO_TYPE,
   VERDICT_DROP,
 } from './layout';
-import { copyBytes, count } from './memory';
+import { count } from './memory';
+import { multicastChange } from './multicast';
+import { headerInPlace, headerSegments, REFUSED } from './netback_header';
 import {
   FATAL_SLOTS,
-  HEADER_FETCH,
   NB_CACHE,
   NB_COUNTERS,
   NB_DOMID,
@@ -89,7 +90,7 @@ import {
 } from './netif_layout';
 import { OFFLOAD_BAD_GSO, offloadFromBlank } from './offload';
 import { reqProd, txEntry } from './ring';
-import { segAt, segFinish, segSource, segTarget } from './segment_list';
+import { segAt } from './segment_list';
 
 const ETH_HLEN: u32 = 14;
 
@@ -136,8 +137,10 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
     cons = next;
     frames++;
     if (load<u32>(frame + F_SETTLED)) continue;
-    if (cache != 0) headerInPlace(nb, cache, frame);
-    else nsegs += headerSegments(frame, segAt(segs, nsegs));
+    const into = segAt(segs, nsegs);
+    const added = cache != 0 ? headerInPlace(cache, frame, into) : headerSegments(frame, into);
+    if (added == REFUSED) refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
+    else nsegs += added;
   }
   if (cache != 0) cacheEnd(cache);
   store<u32>(nb + NB_TX_CONS, cons);
@@ -159,6 +162,7 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
   at++;
 
   let extras: u32 = 0;
+  let change: u64 = 0; // of the multicast list; an addition comes before a removal, as in Linux netback
   if (flags & NETTXF_extra_info) {
     let more = true;
     while (more) {
@@ -182,8 +186,11 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
               ? VIRTIO_NET_HDR_GSO_TCPV6
               : 0x7f;
         store<u8>(frame, <u8>known, V_GSO_TYPE);
+      } else if (type == XEN_NETIF_EXTRA_TYPE_MCAST_ADD) {
+        change = head;
+      } else if (type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL) {
+        if (<u32>(change & 0xff) != XEN_NETIF_EXTRA_TYPE_MCAST_ADD) change = head;
       } else if (type != XEN_NETIF_EXTRA_TYPE_HASH) {
-        // No other type was offered to this guest (feature-multicast-control is not advertised).
         fence(nb, FENCE_UNKNOWN_EXTRA);
         return cons;
       }
@@ -193,6 +200,11 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
         return cons;
       }
     }
+  }
+
+  if (change != 0) {
+    multicastChange(nb, frame, change, extras, id);
+    return at;
   }
 
   // The first slot's size is the packet's; each further slot's is its own (netif.h).
@@ -246,56 +258,6 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
   else if (total < ETH_HLEN) refuseTx(counters, frame, DROP_RUNT);
   else if (slots > <u32>XEN_NETIF_NR_SLOTS_MIN) refuseTx(counters, frame, DROP_TOO_MANY_SLOTS);
   return at;
-}
-
-/** Segments that bring the first HEADER_FETCH bytes into the descriptor, out of as many slots as they lie in (XSA-423). */
-function headerSegments(frame: u32, into: u32): u32 {
-  const want = min(load<u32>(frame + F_LEN), <u32>HEADER_FETCH);
-  let done: u32 = 0;
-  let n: u32 = 0;
-  while (done < want) {
-    const frag = fragOf(frame, n);
-    const length = <u32>load<u16>(frag, G_LEN);
-    const offset = <u32>load<u16>(frag, G_OFF);
-    const take = min(length, want - done);
-    const seg = segAt(into, n);
-    segSource(seg, 0, load<u32>(frag, G_GREF), offset, load<u16>(frag, G_DOM));
-    segTarget(seg, frame + F_HEADER + done, 0, 0, 0);
-    segFinish(seg, take, frame);
-    store<u16>(frag, <u16>(length - take), G_LEN);
-    store<u16>(frag, <u16>(offset + take), G_OFF);
-    done += take;
-    n++;
-  }
-  store<u32>(frame + F_HDR_LEN, want);
-  return n;
-}
-
-/**
- * The same through a mapping cache: the bytes are copied at once, and what is left of each slot becomes readable in
- * place. Inspected is only the copy: the guest may still change what it mapped.
- */
-function headerInPlace(nb: u32, cache: u32, frame: u32): void {
-  const want = min(load<u32>(frame + F_LEN), <u32>HEADER_FETCH);
-  const slots = load<u32>(frame + F_NFRAGS);
-  let done: u32 = 0;
-  for (let n: u32 = 0; n < slots; n++) {
-    const frag = fragOf(frame, n);
-    const page = cachedPage(cache, load<u32>(frag, G_GREF), false);
-    if (page == 0) {
-      refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
-      return;
-    }
-    const length = <u32>load<u16>(frag, G_LEN);
-    const address = page + load<u16>(frag, G_OFF);
-    const take = min(length, want - done);
-    if (take != 0) copyBytes(frame + F_HEADER + done, address, take);
-    if (length != take) lend(page);
-    store<u32>(frag, address + take, G_ADDR);
-    store<u16>(frag, <u16>(length - take), G_LEN);
-    done += take;
-  }
-  store<u32>(frame + F_HDR_LEN, want);
 }
 
 /** After the move: refuses frames whose header could not be read, and settles the offload state of the others. */

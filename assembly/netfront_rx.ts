@@ -15,6 +15,7 @@ import {
   RXRSP_STATUS,
   XEN_NETIF_EXTRA_FLAG_MORE,
   XEN_NETIF_EXTRA_TYPE_GSO,
+  XEN_NETIF_EXTRA_TYPE_HASH,
   XEN_NETIF_GSO_TYPE_TCPV4,
   XEN_NETIF_MAX_TX_SIZE,
 } from '../src/abi/netif';
@@ -24,6 +25,7 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV6,
 } from '../src/abi/virtio_net';
 import {
+  C_HASHED,
   C_IN_BYTES,
   C_IN_FRAMES,
   C_IN_GSO,
@@ -149,6 +151,8 @@ function readResponses(nf: u32, ring: u32, frame: u32, cons: u32, prod: u32): u3
             <u8>(kind == XEN_NETIF_GSO_TYPE_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6),
             V_GSO_TYPE,
           );
+        } else if ((<u32>extra & 0xff) == XEN_NETIF_EXTRA_TYPE_HASH) {
+          count(counters, C_HASHED, 1); // a tap has no place for the value
         }
         more = (<u32>(extra >> (EXTRA_FLAGS * 8)) & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
       }

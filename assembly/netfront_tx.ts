@@ -55,6 +55,7 @@ import {
   VERDICT_DROP,
 } from './layout';
 import { count } from './memory';
+import { multicastAnswered } from './netfront_multicast';
 import { fenceBackend } from './netfront_ring';
 import {
   BE_CSUM4,
@@ -274,6 +275,10 @@ export function netfrontReap(nf: u32): u32 {
     const chief = table + ((head - 1) << 2);
     const left = load<u32>(chief, TX_LEFT) - 1;
     store<u32>(chief, left, TX_LEFT);
+    if (load<u32>(chief, TX_BUFFER) == 0) {
+      multicastAnswered(nf, status); // a request that carried no frame
+      continue;
+    }
     if (status != NETIF_RSP_OKAY && id + 1 == head) count(counters, DROP_PEER_ERROR, 1);
     if (left == 0) stackPush(load<u32>(nf + NF_POOL), load<u32>(chief, TX_BUFFER));
   }

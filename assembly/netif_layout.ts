@@ -24,6 +24,7 @@ export const NB_FULL_SINCE = 84; // ms clock since when frames wait for room, 0 
 export const NB_FULL_AT = 88; // NB_RX_CONS then
 export const NB_SEGS = 68; // u32 address of the shard's copy segments
 export const NB_SEGS_MAX = 72;
+export const NB_CONTROL = 92; // u32 address of CT_SIZE bytes: what the front end configured (control_layout.ts)
 export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
 export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
 
@@ -96,6 +97,7 @@ export const NF_FREE_IDS = 72; // u32 address of a stack of free request ids, + 
 export const NF_RX_TARGET = 76; // RX requests to keep posted
 export const NF_WAITING = 80; // 1: a frame waits for TX slots
 export const NF_PORT = 84;
+export const NF_MCAST_REFUSED = 88; // changes of the multicast list that the back end refused
 
 export const NF_TX_TABLE_SIZE = 3072;
 /** Within the table, 256 × u32 each: id + 1 of the frame's first slot (0 = free); on that one, slots unanswered, buffer. */

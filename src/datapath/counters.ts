@@ -23,6 +23,7 @@ export const DROP_NAMES: Readonly<Record<number, string>> = {
   [C.DROP_PEER_ERROR]: 'peer-error',
   [C.DROP_NO_SG]: 'no-scatter-gather',
   [C.DROP_EMPTY_GROUP]: 'group-of-none',
+  [C.DROP_MULTICAST]: 'group-not-listed',
 };
 
 /** Why a peer was fenced. */
@@ -48,6 +49,10 @@ export interface PortCounters {
   };
   readonly copies: { count: number; bytes: number };
   readonly cache: { hits: number; misses: number; evictions: number };
+  /** Requests on the control ring, those of them refused, and changes of the multicast list. */
+  readonly control: { requests: number; refused: number; multicast: number };
+  /** Frames with the hash that their receiver asked for. */
+  readonly hashed: number;
   readonly notifications: number;
   readonly events: number;
   /** Reasons with at least one drop. */
@@ -74,6 +79,12 @@ export function readCounters(arena: Arena, address: number): PortCounters {
     },
     copies: { count: at(C.C_COPIES), bytes: at(C.C_COPIED_BYTES) },
     cache: { hits: at(C.C_CACHE_HITS), misses: at(C.C_CACHE_MISSES), evictions: at(C.C_CACHE_EVICTIONS) },
+    control: {
+      requests: at(C.C_CONTROL),
+      refused: at(C.C_CONTROL_REFUSED),
+      multicast: at(C.C_MULTICAST),
+    },
+    hashed: at(C.C_HASHED),
     notifications: at(C.C_NOTIFICATIONS),
     events: at(C.C_EVENTS),
     drops,
