@@ -34,6 +34,7 @@ export {
   netbackUncommitted,
 } from './netback_rx';
 export { netbackHeaders, netbackPull } from './netback_tx';
+export { netfrontCopyOut } from './netfront_copy';
 export { netfrontMulticast } from './netfront_multicast';
 export { netfrontArm, netfrontPublish } from './netfront_ring';
 export { netfrontPost, netfrontPull, netfrontRelease } from './netfront_rx';

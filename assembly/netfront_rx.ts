@@ -216,7 +216,10 @@ export function netfrontRelease(nf: u32, list: u32, n: u32, scratch: u32): u32 {
     }
     store<u32>(scratch + (freed++ << 2), frame);
     const frags = load<u32>(frame + F_NFRAGS);
-    for (let k: u32 = 0; k < frags; k++) stackPush(pages, load<u32>(fragOf(frame, k), G_GREF));
+    for (let k: u32 = 0; k < frags; k++) {
+      const page = load<u32>(fragOf(frame, k), G_GREF);
+      if (page != 0) stackPush(pages, page); // 0: netfrontCopyOut gave it back
+    }
   }
   for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
   return kept;

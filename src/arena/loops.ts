@@ -51,6 +51,8 @@ export interface Loops {
   netbackArmRx(nb: number): number;
   settleAll(counters: number, list: number, n: number): void;
   netfrontPush(nf: number, list: number, from: number, n: number, now: number): number;
+  netfrontCopyOut(nf: number, list: number, n: number, frames: number, to: number): void;
+  netfrontMulticast(nf: number, listed: number, low: number, high: number): number;
   netfrontReap(nf: number): number;
   netfrontPull(nf: number, list: number, max: number): number;
   netfrontRelease(nf: number, list: number, n: number, scratch: number): number;
@@ -60,6 +62,11 @@ export interface Loops {
   cacheTick(cache: number, floor: number): number;
   cacheResolve(cache: number, segments: number, n: number): number;
   cacheBorrow(cache: number, list: number, n: number, bad: number): number;
+  staticAdd(cache: number, list: number, n: number): number;
+  staticDelete(cache: number, list: number, n: number, frames: number, flying: number): number;
+  staticRelease(cache: number): void;
+  toeplitz(control: number, data: number, length: number, position: number): number;
+  toeplitzPrepare(control: number): void;
   moveLocal(segments: number, n: number, counters: number): void;
   grantPrepare(
     domains: number,

@@ -14,6 +14,7 @@ import {
   parseMac,
   parseMtu,
   parseTransfer,
+  TRANSFERS,
   type TransferName,
   UsageError,
 } from './options.js';
@@ -43,7 +44,7 @@ export function addGuest(program: Command, attach: Attach): void {
       collectCidrs,
     )
     .option('--mtu <bytes>', 'of eth0 (default: the host port’s)', parseMtu)
-    .option('--transfer <name>', 'persistent or grant-copy (default: the daemon’s)', parseTransfer)
+    .option('--transfer <name>', `${TRANSFERS.join(', ')} (default: the daemon’s)`, parseTransfer)
     .option('-d, --detach', 'return once its network is up')
     .addHelpText(
       'after',

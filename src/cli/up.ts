@@ -15,6 +15,7 @@ import {
   parseInterfaceName,
   parseMtu,
   parseTransfer,
+  TRANSFERS,
   type TransferName,
   UsageError,
 } from './options.js';
@@ -46,7 +47,7 @@ export function addUp(program: Command, attach: Attach): void {
     .option('--mtu <bytes>', `the host port’s MTU (default: ${HOST_MTU})`, parseMtu)
     .option(
       '--transfer <name>',
-      'how guests’ bytes are moved: persistent or grant-copy',
+      `how guests’ bytes are moved: ${TRANSFERS.join(', ')}`,
       parseTransfer,
       'persistent',
     )

@@ -5,10 +5,11 @@ import { FENCE_NAMES, type PortCounters, readCounters } from '../datapath/counte
 import { PORT_BLOCK } from '../datapath/frames.js';
 import type { VifConnector, VifIdentity } from '../netif/backend.js';
 import type { FrontendKeys } from '../netif/frontend_keys.js';
-import { BOUNCE_SIZE, NETBACK_MEMORY } from '../netif/netback_port.js';
+import { BOUNCE_SIZE, NETBACK_MEMORY, setMulticastControl } from '../netif/netback_port.js';
 import type { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
 import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
+import { STATIC_PAGES } from '../transfer/static.js';
 import type { TransferName } from '../transfer/transfer.js';
 import type { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { parseMac } from './addresses.js';
@@ -22,6 +23,8 @@ const CACHE_PAGES_LEAST = 512;
 interface Connected {
   readonly port: number;
   readonly block: number;
+  /** The queue's private state. */
+  readonly memory: number;
   readonly transfer: TransferName;
   /** By which we wake the guest. */
   readonly notifyFds: readonly number[];
@@ -72,6 +75,11 @@ export class Vifs implements VifConnector {
     await connected?.release();
   }
 
+  multicastControl(vif: VifIdentity, on: boolean): void {
+    const connected = this.#connected.get(keyOf(vif));
+    if (connected) setMulticastControl(this.#arena, connected.memory, on);
+  }
+
   /** Live counters of a connected vif. */
   counters(domid: number, handle: number): PortCounters | null {
     const connected = this.#connected.get(`${domid}/${handle}`);
@@ -88,21 +96,27 @@ export class Vifs implements VifConnector {
       undo.push(() => this.#arena.free(address, bytes));
       return address;
     };
-    const rings = allocate(2 * PAGE_SIZE, 'rings');
-    const references = [keys.txRef, keys.rxRef];
+    const rings = allocate(3 * PAGE_SIZE, 'rings');
+    const references = [keys.txRef, keys.rxRef, ...(keys.control ? [keys.control.ref] : [])];
     this.#hypervisor.grants.map(domid, references, rings, true);
     undo.push(() => this.#hypervisor.grants.unmap(domid, references, rings));
-    const channels = keys.eventPorts.map((remote) => {
+    const bind = (remote: number) => {
       const local = this.#hypervisor.bindInterdomain(domid, remote);
       undo.push(() => this.#hypervisor.unbind(local));
       return this.#hypervisor.channel(local);
-    });
+    };
+    const channels = keys.eventPorts.map(bind);
+    const control = keys.control && {
+      ring: rings + 2 * PAGE_SIZE,
+      channel: bind(keys.control.eventPort),
+    };
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
     const transfer = this.#transferOf(domid);
     if (transfer === 'grant-copy') domain.openView(); // without room for it grant copies are system calls
-    const capacity = transfer === 'persistent' ? this.#takeCachePages(undo) : 0;
+    const capacity = transfer === 'grant-copy' ? 0 : this.#takeCachePages(transfer, undo);
+    const memory = allocate(NETBACK_MEMORY, 'state');
     await this.#shard.attach({
       kind: 'netback',
       id: port,
@@ -113,9 +127,11 @@ export class Vifs implements VifConnector {
       rxRing: rings + PAGE_SIZE,
       features: keys.features,
       block,
-      memory: allocate(NETBACK_MEMORY, 'state'),
+      memory,
       bounce: allocate(BOUNCE_SIZE, 'private copies'),
       channels,
+      control,
+      multicastControl: keys.multicastControl,
       transfer,
       cache: {
         window: capacity && allocate(capacity * PAGE_SIZE, 'mapping cache'),
@@ -126,13 +142,19 @@ export class Vifs implements VifConnector {
       },
     });
     undo.push(() => this.#shard.detach(port));
-    return { port, block, transfer, notifyFds: channels.map((channel) => channel.notifyFd) };
+    const all = control ? [...channels, control.channel] : channels;
+    return { port, block, memory, transfer, notifyFds: all.map((channel) => channel.notifyFd) };
   }
 
   /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */
-  #takeCachePages(undo: Undo): number {
+  #takeCachePages(transfer: TransferName, undo: Undo): number {
     const left = CACHE_PAGES_ALL - this.#cachePages;
-    const pages = Math.max(CACHE_PAGES_LEAST, Math.min(CACHE_PAGES, Math.floor(left / 16)));
+    // What a guest announces is everything it will ever use; neighbours share a kernel mapping.
+    const wanted =
+      transfer === 'static'
+        ? Math.min(STATIC_PAGES, Math.floor(left / 8))
+        : Math.min(CACHE_PAGES, Math.floor(left / 16));
+    const pages = Math.max(CACHE_PAGES_LEAST, wanted);
     if (pages > left)
       throw new SetupError(
         'the mapping caches of all vifs are as large as they may be',

@@ -5,10 +5,13 @@ import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { FENCE_NAMES } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
+import { ControlClient } from '../netif/control_client.js';
 import { Frontend } from '../netif/frontend.js';
 import {
   GREF_BASE,
   grantAll,
+  PAGE_CTRL_LIST,
+  PAGE_CTRL_RING,
   PAGE_RX_FIRST,
   PAGE_RX_RING,
   PAGE_TX_FIRST,
@@ -19,11 +22,13 @@ import {
 import { NETFRONT_MEMORY } from '../netif/netfront_port.js';
 import { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
+import { signal } from '../sys/eventfd.js';
 import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import { EmbeddedGrantOwner } from '../xen/embedded/grants.js';
 import { connectXenstore } from '../xen/xenstore/client.js';
 import type { DomainHandles } from './bootstrap.js';
 import { announce, openGuestInterface } from './interface.js';
+import { announcePages } from './static_pages.js';
 
 /** RAM, its two copies of state, and room. */
 const ARENA_SIZE = 64 * 2 ** 20;
@@ -57,11 +62,14 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
   const loops = instantiateLoops(arena);
   loops.initRing(txRing);
   loops.initRing(rxRing);
+  const controlRing = ram + PAGE_CTRL_RING * PAGE_SIZE;
+  loops.initRing(controlRing);
   const buffers = arena.allocate(stackSize(TX_BUFFERS), 'buffers');
   fillBuffers(arena, buffers, ram + PAGE_TX_FIRST * PAGE_SIZE, TX_BUFFERS);
 
   const tap = openGuestInterface(grant);
   const channels = Array.from({ length: backend.split ? 2 : 1 }, () => handles.allocateEventChannel());
+  const controlChannel = backend.control ? handles.allocateEventChannel() : undefined;
   const shard = new Shard(arena);
   shard.onFailure = (error) => {
     process.stderr.write(`netferry: the guest's datapath failed: ${error.stack ?? error.message}\n`);
@@ -92,7 +100,12 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
     txRef: GREF_BASE + PAGE_TX_RING,
     rxRef: GREF_BASE + PAGE_RX_RING,
     eventPorts: channels.map((channel) => channel.port),
+    control: controlChannel && { ref: GREF_BASE + PAGE_CTRL_RING, eventPort: controlChannel.port },
   });
+  if (controlChannel) {
+    const client = new ControlClient(arena, loops, controlRing, () => signal(controlChannel.notifyFd));
+    await announcePages(arena, client, ram + PAGE_CTRL_LIST * PAGE_SIZE);
+  }
   announce(tap.name, grant.mac);
   const fenced = new Promise<string>((resolve) => {
     shard.onFenced = (_port, why) => resolve(`the back end broke the protocol: ${FENCE_NAMES[why] ?? why}`);

@@ -1,5 +1,6 @@
 /** What a guest is made with: from the command line to the domain's process, and on to the daemon. */
 import { z } from 'zod';
+import { TRANSFER_NAMES } from '../transfer/transfer.js';
 
 export const GUEST_NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
@@ -11,7 +12,7 @@ export const guestRequest = z.strictObject({
   /** `10.0.0.2/24`, `fd00::2/64`; chosen from the host's networks when absent. */
   addresses: z.array(z.string().max(64)).max(16).optional(),
   mtu: z.number().int().min(68).max(65521).optional(),
-  transfer: z.enum(['persistent', 'grant-copy']).optional(),
+  transfer: z.enum(TRANSFER_NAMES).optional(),
 });
 export type GuestRequest = z.infer<typeof guestRequest>;
 

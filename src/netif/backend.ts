@@ -11,12 +11,14 @@ import {
   XenbusStateInitWait,
 } from '../abi/xenbus.js';
 import type { XenStore } from '../xen/xenstore.js';
-import { type FrontendKeys, readFrontendKeys } from './frontend_keys.js';
+import { type FrontendKeys, readFrontendKeys, readMulticastControl } from './frontend_keys.js';
 
 /** What a vif needs of the datapath: rings mapped, channels bound, a port attached; and all of that undone. */
 export interface VifConnector {
   connect(vif: VifIdentity, keys: FrontendKeys): Promise<void>;
   disconnect(vif: VifIdentity): Promise<void>;
+  /** A connected front end wants only the multicast groups that it lists, or all of them again. */
+  multicastControl(vif: VifIdentity, on: boolean): void;
 }
 
 export interface VifIdentity {
@@ -42,6 +44,9 @@ const FEATURES: Readonly<Record<string, string>> = {
   'feature-rx-copy': '1',
   'feature-rx-flip': '0',
   'feature-split-event-channels': '1',
+  'feature-ctrl-ring': '1',
+  'feature-multicast-control': '1',
+  'feature-dynamic-multicast-control': '1',
 };
 
 export class NetbackDriver {
@@ -135,6 +140,7 @@ class BackendVif {
   #frontend: string | undefined;
   #stopWatching: (() => Promise<void>) | undefined;
   #connected = false;
+  #multicastControl = false;
   #state = 0;
   #queue: Promise<void> = Promise.resolve();
   #looking = false;
@@ -235,6 +241,7 @@ class BackendVif {
     ) {
       await this.#connect();
     }
+    if (this.#connected) await this.#sampleMulticastControl();
   }
 
   /** Reads who this vif is and offers our features. False while the toolstack has not written all of it. */
@@ -252,7 +259,12 @@ class BackendVif {
       await this.#store.write(`${this.#directory}/hotplug-status`, 'connected', tx);
     });
     await this.#setState(XenbusStateInitWait);
-    this.#stopWatching = await this.#store.watch(`${frontend}/state`, undefined, () => this.look());
+    const watches: (() => Promise<void>)[] = [];
+    for (const key of ['state', 'request-multicast-control'])
+      watches.push(await this.#store.watch(`${frontend}/${key}`, undefined, () => this.look()));
+    this.#stopWatching = async () => {
+      for (const stop of watches) await stop();
+    };
     return true;
   }
 
@@ -260,8 +272,17 @@ class BackendVif {
     const keys = await readFrontendKeys(this.#store, this.#frontend!);
     await this.#connector.connect(this.#identity!, keys);
     this.#connected = true;
+    this.#multicastControl = keys.multicastControl;
     await this.#setState(XenbusStateConnected);
     this.#log.info(`vif ${this.#domid}/${this.#handle}: connected`);
+  }
+
+  /** feature-dynamic-multicast-control: the key is watched, and counts while the vif is connected. */
+  async #sampleMulticastControl(): Promise<void> {
+    const wanted = await readMulticastControl(this.#store, this.#frontend!);
+    if (wanted === this.#multicastControl) return;
+    this.#multicastControl = wanted;
+    this.#connector.multicastControl(this.#identity!, wanted);
   }
 
   async #disconnect(): Promise<void> {

@@ -19,6 +19,9 @@ export interface FrontendOffer {
   readonly rxRef: number;
   /** One local port, or TX then RX. */
   readonly eventPorts: readonly number[];
+  readonly control?: { readonly ref: number; readonly eventPort: number } | undefined;
+  /** Only the groups listed with NetfrontPort.multicast are wanted. */
+  readonly multicastControl?: boolean;
 }
 
 export interface BackendOffer {
@@ -27,6 +30,10 @@ export interface BackendOffer {
   readonly features: number;
   /** Takes separate TX and RX event channels. */
   readonly split: boolean;
+  /** Takes a control ring. */
+  readonly control: boolean;
+  /** Keeps a list of multicast groups. */
+  readonly multicast: boolean;
 }
 
 /** ms to wait for the other half. */
@@ -58,7 +65,13 @@ export class Frontend {
     if (await flag('feature-ipv6-csum-offload')) features |= BE_CSUM6;
     if (!(await flag('feature-no-csum-offload'))) features |= BE_CSUM4;
     const mac = await this.#store.read(`${this.#directory}/mac`);
-    return { mac, features, split: await flag('feature-split-event-channels') };
+    return {
+      mac,
+      features,
+      split: await flag('feature-split-event-channels'),
+      control: await flag('feature-ctrl-ring'),
+      multicast: await flag('feature-multicast-control'),
+    };
   }
 
   /** Announces rings and features; resolves when the back end serves them. Throws SetupError with its reason. */
@@ -70,6 +83,11 @@ export class Frontend {
       ...(rx === undefined
         ? { 'event-channel': String(tx) }
         : { 'event-channel-tx': String(tx), 'event-channel-rx': String(rx) }),
+      ...(offer.control && {
+        'ctrl-ring-ref': String(offer.control.ref),
+        'event-channel-ctrl': String(offer.control.eventPort),
+      }),
+      ...(offer.multicastControl && { 'request-multicast-control': '1' }),
       'request-rx-copy': '1',
       'feature-rx-notify': '1',
       'feature-sg': '1',

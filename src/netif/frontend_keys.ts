@@ -12,6 +12,10 @@ export interface FrontendKeys {
   readonly eventPorts: readonly number[];
   /** FE_*. */
   readonly features: number;
+  /** Its control ring, if it has one. */
+  readonly control: { readonly ref: number; readonly eventPort: number } | undefined;
+  /** It wants only the multicast groups that it lists. */
+  readonly multicastControl: boolean;
 }
 
 /** A key with a value that makes no sense: named, so that the log and the error node can say which. */
@@ -57,7 +61,25 @@ export async function readFrontendKeys(store: XenStore, frontend: string): Promi
     rxRef: await number(`${queue}rx-ring-ref`),
     eventPorts,
     features,
+    control: await controlOf(read),
+    multicastControl: await flag('request-multicast-control'),
   };
+}
+
+type Read = (key: string) => Promise<string | undefined>;
+
+/** Without a ring there is no control; a ring without an event channel is a mistake (as Linux netback reads it). */
+async function controlOf(read: Read): Promise<FrontendKeys['control']> {
+  const ref = await read('ctrl-ring-ref');
+  if (ref === undefined) return undefined;
+  const port = await read('event-channel-ctrl');
+  return { ref: parse('ctrl-ring-ref', ref), eventPort: parse('event-channel-ctrl', port) };
+}
+
+/** request-multicast-control as it stands now; what is no number is a no (Linux: xenbus_read_unsigned). */
+export async function readMulticastControl(store: XenStore, frontend: string): Promise<boolean> {
+  const value = await store.tryRead(`${frontend}/request-multicast-control`);
+  return value !== undefined && /^\d{1,10}$/.test(value) && Number(value) !== 0;
 }
 
 function parse(key: string, value: string | undefined): number {

@@ -2,11 +2,13 @@
  * netback: one queue of a netif vif as a port. The ring work is in assembly/netback_*.ts, the moving of bytes is
  * the transfer's; here they meet, a batch at a time.
  */
-import { C_EVENTS, DROP_RX_FULL } from '../../assembly/counters.js';
+import { CT_ALGORITHM, CT_MCAST_ON, CT_SIZE } from '../../assembly/control_layout.js';
+import { C_EVENTS, DROP_RX_FULL, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
 import { BURST, F_VERDICT, SEG_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
 import {
   FE_CSUM4,
   NB_CACHE,
+  NB_CONTROL,
   NB_COUNTERS,
   NB_DOMAIN,
   NB_DOMID,
@@ -40,14 +42,24 @@ import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
 import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
 import type { Transfer } from '../transfer/transfer.js';
+import { ControlRing } from './control_ring.js';
 
 /** Bytes of arena for a queue's private state. */
-export const NETBACK_MEMORY = NB_SIZE + NB_META_SIZE + SOFTWARE_SIZE;
+const CONTROL = NB_SIZE + NB_META_SIZE + SOFTWARE_SIZE;
+export const NETBACK_MEMORY = CONTROL + CT_SIZE;
 /** Private copies of frames for receivers that cannot take grants: 64 KiB a descriptor, touched only then. */
 export const BOUNCE_SIZE = BURST * 65536;
 /** Copy segments of one datapath thread, shared by its ports. */
 export const SEGMENTS_MAX = 4096;
 export const SEGMENTS_SIZE = SEGMENTS_MAX * SEG_SIZE;
+
+/**
+ * Whether only listed groups go to a vif (request-multicast-control), for whoever watches that: `memory` is the queue's
+ * private state, and any thread may say so at any time.
+ */
+export function setMulticastControl(arena: Arena, memory: number, on: boolean): void {
+  Atomics.store(arena.u32, (memory + CONTROL + CT_MCAST_ON) / 4, on ? 1 : 0);
+}
 
 /** Wakes the peer of one event channel. */
 export type Notify = () => void;
@@ -74,6 +86,9 @@ export interface NetbackOptions {
   readonly transfer: Transfer;
   /** false: its frames always have descriptors, never the direct lane (assembly/lane.ts). */
   readonly direct?: boolean;
+  /** Its control ring, if it has one: the mapped page, and the peer's wake-up. The last descriptor is its own. */
+  readonly control?: { readonly ring: number; readonly notify: Notify } | undefined;
+  readonly multicastControl?: boolean | undefined;
 }
 
 /** What became of a frame in software: now as the guest can take it; delivered or dropped; it waits for room. */
@@ -103,6 +118,9 @@ export class NetbackPort implements Port, SegmentSink {
   readonly #transfer: Transfer;
   readonly #notifyTx: Notify;
   readonly #notifyRx: Notify;
+  readonly #control: ControlRing | undefined;
+  /** In this round. */
+  #pulled = false;
 
   constructor(arena: Arena, loops: Loops, options: NetbackOptions) {
     this.id = options.id;
@@ -148,8 +166,17 @@ export class NetbackPort implements Port, SegmentSink {
       [NB_SEGS_MAX, SEGMENTS_MAX],
       [NB_CACHE, transfer.cache],
       [NB_DOMAIN, transfer.domain ?? 0],
+      [NB_CONTROL, options.memory + CONTROL],
     ];
     for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
+    setMulticastControl(arena, options.memory, options.multicastControl === true);
+    if (options.control) {
+      const { segments, domid } = options;
+      const { counters } = this;
+      const state = options.memory + CONTROL;
+      const shared = { state, segments, domid, counters, transfer };
+      this.#control = new ControlRing(arena, loops, { ...options.control, ...shared });
+    }
   }
 
   get fenced(): number {
@@ -157,6 +184,8 @@ export class NetbackPort implements Port, SegmentSink {
   }
 
   pull(waiting: number): number {
+    this.#pulled = true;
+    if (this.#control?.due) this.#serveControl(this.#control, waiting);
     if (waiting === BURST) return waiting;
     const list = this.list + waiting * 4;
     this.#transfer.tick();
@@ -220,6 +249,9 @@ export class NetbackPort implements Port, SegmentSink {
   }
 
   flush(): void {
+    // A vif whose every turn is the direct lane's is not pulled from, and has nothing in flight.
+    if (this.#control?.due && !this.#pulled) this.#serveControl(this.#control, 0);
+    this.#pulled = false;
     const tx = this.#loops.netbackPublishTx(this.#nb);
     const rx = this.#loops.netbackPublishRx(this.#nb);
     if (tx) this.#notifyTx();
@@ -227,17 +259,30 @@ export class NetbackPort implements Port, SegmentSink {
   }
 
   arm(waiting: number): boolean {
+    if (this.#control?.due) return true;
     const tx = waiting < BURST && this.#loops.netbackArmTx(this.#nb) !== 0;
     return this.#loops.netbackArmRx(this.#nb) !== 0 || tx;
   }
 
-  wake(): void {
+  wake(index = 0): void {
+    if (index > 0 && index === this.descriptors.length - 1) this.wakeControl();
     const low = (this.counters + C_EVENTS * 8) / 4;
     this.#u32[low]++;
   }
 
+  /** The front end says that there is something on the control ring. */
+  wakeControl(): void {
+    if (this.#control) this.#control.due = true;
+  }
+
   close(): void {
     this.#transfer.close();
+  }
+
+  #serveControl(control: ControlRing, waiting: number): void {
+    if (this.fenced !== 0) control.due = false;
+    if (this.fenced !== 0 || control.serve(this.list, waiting)) return;
+    this.#u32[(this.#nb + NB_FENCED) / 4] = FENCE_RING_OVERFLOW;
   }
 
   #commit(): void {
@@ -253,7 +298,10 @@ export class NetbackPort implements Port, SegmentSink {
     const frame = this.#u32[at / 4];
     if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) return HANDLED;
     if (why === PUSH_CSUM) return this.#software.checksum(frame, this.counters) ? READY : HANDLED;
-    const slots = this.#software.slots(frame);
+    let slots = this.#software.slots(frame);
+    // Each piece may carry a hash, in a slot of its own.
+    const hashes = this.#u32[(this.#nb + CONTROL + CT_ALGORITHM) / 4] !== 0;
+    if (hashes && slots > 0) slots += this.#loops.segmentCount(frame);
     if (slots === 0 || slots > 256) {
       this.#software.refuse(frame, this.counters);
       return HANDLED;

@@ -1,6 +1,7 @@
 /** How an embedded guest lays its RAM out for one netif queue, and which pages it grants. */
 import { GNTTAB_NR_RESERVED_ENTRIES } from '../abi/grant_table.js';
 import type { GrantOwner } from '../xen/grant_table.js';
+import type { StaticPage } from './control_client.js';
 
 /** Pages to receive into: a ring's worth posted, and as many in a burst on its way to the tap. */
 export const RX_PAGES = 512;
@@ -11,6 +12,9 @@ const PAGES_PER_BUFFER = 16;
 /** Page numbers within the RAM. */
 export const PAGE_TX_RING = 1;
 export const PAGE_RX_RING = 2;
+export const PAGE_CTRL_RING = 3;
+/** For lists that the back end reads and answers over the control ring. */
+export const PAGE_CTRL_LIST = 4;
 export const PAGE_RX_FIRST = 16;
 export const PAGE_TX_FIRST = PAGE_RX_FIRST + RX_PAGES;
 export const RAM_PAGES_NEEDED = PAGE_TX_FIRST + TX_BUFFERS * PAGES_PER_BUFFER;
@@ -20,8 +24,27 @@ export const GREF_BASE = GNTTAB_NR_RESERVED_ENTRIES;
 /** Grants everything to domain 0 for the life of the guest: rings and receive pages writable, transmit pages not. */
 export function grantAll(grants: GrantOwner, backend: number): void {
   grants.grant(GREF_BASE + PAGE_TX_RING, backend, PAGE_TX_RING, false);
-  grants.grant(GREF_BASE + PAGE_RX_RING, backend, PAGE_RX_RING, false);
+  for (const page of [PAGE_RX_RING, PAGE_CTRL_RING, PAGE_CTRL_LIST])
+    grants.grant(GREF_BASE + page, backend, page, false);
   for (let page = PAGE_RX_FIRST; page < RAM_PAGES_NEEDED; page++) {
     grants.grant(GREF_BASE + page, backend, page, page >= PAGE_TX_FIRST);
   }
+}
+
+/**
+ * The pages to announce to a back end that keeps `room` of them mapped, the most useful ones first: those received
+ * into, then the first pages of all transmit buffers (small frames use no more), their second pages, and so on.
+ */
+export function pagesToAnnounce(room: number): StaticPage[] {
+  const pages: StaticPage[] = [];
+  const add = (page: number, readOnly: boolean) => {
+    if (pages.length < room) pages.push({ reference: GREF_BASE + page, readOnly });
+  };
+  for (let i = 0; i < RX_PAGES; i++) add(PAGE_RX_FIRST + i, false);
+  const all = RX_PAGES + TX_BUFFERS * PAGES_PER_BUFFER <= room;
+  // Side by side when there is room for all: neighbours share a kernel mapping in the back end.
+  if (all) for (let i = 0; i < TX_BUFFERS * PAGES_PER_BUFFER; i++) add(PAGE_TX_FIRST + i, true);
+  for (let k = 0; k < PAGES_PER_BUFFER && !all; k++)
+    for (let i = 0; i < TX_BUFFERS; i++) add(PAGE_TX_FIRST + i * PAGES_PER_BUFFER + k, true);
+  return pages;
 }

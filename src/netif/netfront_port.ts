@@ -12,6 +12,7 @@ import {
   NF_FENCED,
   NF_FREE_IDS,
   NF_GREF,
+  NF_MCAST_REFUSED,
   NF_PAGES,
   NF_POOL,
   NF_PORT,
@@ -47,6 +48,9 @@ const PAGES_SIZE = STACK_ITEMS + RX_PAGES * 4;
 export const NETFRONT_MEMORY =
   NF_SIZE + NF_TX_TABLE_SIZE + NF_RX_TABLE_SIZE + FREE_IDS_SIZE + PAGES_SIZE + SOFTWARE_SIZE;
 
+/** Bytes of arena for copies of what is received: 64 KiB a descriptor. */
+export const COPY_OUT_SIZE = BURST * 65536;
+
 export interface NetfrontOptions {
   readonly id: number;
   readonly name: string;
@@ -65,6 +69,8 @@ export interface NetfrontOptions {
   readonly features: number;
   readonly block: number;
   readonly memory: number;
+  /** COPY_OUT_SIZE bytes: received frames are copied there at once and their pages posted again. */
+  readonly copyOut?: number | undefined;
   readonly descriptors: readonly number[];
   readonly notifyTx: Notify;
   readonly notifyRx: Notify;
@@ -87,6 +93,7 @@ export class NetfrontPort implements Port, SegmentSink {
   readonly #software: SoftwareOffload;
   readonly #notifyTx: Notify;
   readonly #notifyRx: Notify;
+  readonly #copyOut: number;
 
   constructor(arena: Arena, loops: Loops, options: NetfrontOptions) {
     this.id = options.id;
@@ -99,6 +106,7 @@ export class NetfrontPort implements Port, SegmentSink {
     this.#nf = options.memory;
     this.#notifyTx = options.notifyTx;
     this.#notifyRx = options.notifyRx;
+    this.#copyOut = options.copyOut ?? 0;
     this.#block = portBlock(options.block);
     this.list = this.#block.list;
     this.counters = this.#block.counters;
@@ -135,10 +143,29 @@ export class NetfrontPort implements Port, SegmentSink {
     return this.#u32[(this.#nf + NF_FENCED) / 4];
   }
 
+  /**
+   * Lists a multicast group (6 bytes) at the back end, or takes it off its list; for guests that asked for multicast
+   * control. False while the ring has no room for it.
+   */
+  multicast(listed: boolean, mac: Uint8Array): boolean {
+    const [a, b, c, d, e, f] = mac;
+    const low = (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+    return this.#loops.netfrontMulticast(this.#nf, listed ? 1 : 0, low, e | (f << 8)) !== 0;
+  }
+
+  /** Changes of the list that the back end refused: it is full, and the group will not be heard. */
+  get multicastRefused(): number {
+    return this.#u32[(this.#nf + NF_MCAST_REFUSED) / 4];
+  }
+
   pull(waiting: number): number {
     this.#loops.netfrontReap(this.#nf);
     if (waiting === BURST) return waiting;
-    return waiting + this.#loops.netfrontPull(this.#nf, this.list + waiting * 4, BURST - waiting);
+    const list = this.list + waiting * 4;
+    const frames = this.#loops.netfrontPull(this.#nf, list, BURST - waiting);
+    if (this.#copyOut !== 0)
+      this.#loops.netfrontCopyOut(this.#nf, list, frames, this.#block.frames, this.#copyOut);
+    return waiting + frames;
   }
 
   push(list: number, n: number, now: number): void {

@@ -37,8 +37,11 @@ export interface NetbackSpec {
   readonly bounce: number;
   /** One event channel, or TX then RX. */
   readonly channels: readonly ChannelSpec[];
+  /** Its control ring, mapped, with an event channel of its own. */
+  readonly control?: { readonly ring: number; readonly channel: ChannelSpec } | undefined;
+  readonly multicastControl: boolean;
   readonly transfer: TransferName;
-  /** What a mapping cache needs. */
+  /** What a mapping cache, or a table of announced pages, needs. */
   readonly cache: { window: number; tables: number; capacity: number; grants: number; ramFd: number };
 }
 

@@ -10,7 +10,7 @@ import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { Engine } from '../datapath/engine.js';
 import type { Port } from '../datapath/port.js';
-import { NetbackPort, type Notify } from '../netif/netback_port.js';
+import { type NetbackOptions, NetbackPort, type Notify } from '../netif/netback_port.js';
 import { NetfrontPort } from '../netif/netfront_port.js';
 import { Epoll } from '../sys/epoll.js';
 import { clear, signal } from '../sys/eventfd.js';
@@ -18,6 +18,7 @@ import { batchPolicy } from '../sys/sched.js';
 import { TapPort } from '../tap/tap_port.js';
 import { GrantCopy } from '../transfer/grant_copy.js';
 import { Persistent } from '../transfer/persistent.js';
+import { Static } from '../transfer/static.js';
 import { EmbeddedGrantTable } from '../xen/embedded/grants.js';
 import type {
   ChannelSpec,
@@ -156,9 +157,16 @@ class DatapathThread {
     const transfer =
       spec.transfer === 'persistent'
         ? new Persistent(this.#arena, this.#loops, this.#grants, cache)
-        : new GrantCopy(this.#loops, this.#grants, spec.block, start.records + domid * DOM_SIZE);
+        : spec.transfer === 'static'
+          ? new Static(this.#arena, this.#loops, this.#grants, cache)
+          : new GrantCopy(this.#loops, this.#grants, spec.block, start.records + domid * DOM_SIZE);
     const { segments } = start;
-    const options = { ...spec, segments, descriptors, notifyTx, notifyRx, transfer };
+    let control: NetbackOptions['control'];
+    if (spec.control) {
+      descriptors.push(spec.control.channel.waitFd);
+      control = { ring: spec.control.ring, notify: this.#notifiers([spec.control.channel])[0] };
+    }
+    const options = { ...spec, segments, descriptors, notifyTx, notifyRx, transfer, control };
     const port = new NetbackPort(this.#arena, this.#loops, options);
     port.localizeForeign = (list, n) => this.#localize(list, n);
     return port;

@@ -15,6 +15,8 @@ import {
   CACHE_FLOOR,
   CACHE_GRANTS,
   CACHE_ID,
+  CACHE_KIND,
+  CACHE_PERSISTENT,
   CACHE_SIZE,
   CACHE_SLOT,
   CACHE_SLOTS,
@@ -53,6 +55,26 @@ export function cacheTables(grants: number, capacity: number): number {
   return CACHE_SIZE + grants * CACHE_ENTRY + capacity * CACHE_SLOT;
 }
 
+/** Writes a cache's record, into its zeroed tables. `kind`: CACHE_PERSISTENT, CACHE_STATIC. */
+export function layCache(arena: Arena, cache: MappingCache, kind: number): void {
+  const table = cache.tables + CACHE_SIZE;
+  const fields: [number, number][] = [
+    [CACHE_DOMAINS, cache.domains],
+    [CACHE_DOMID, cache.domid],
+    [CACHE_WINDOW, cache.window],
+    [CACHE_CAPACITY, cache.capacity],
+    [CACHE_TABLE, table],
+    [CACHE_SLOTS, table + cache.grants * CACHE_ENTRY],
+    [CACHE_TICK, 1],
+    [CACHE_FLOOR, 1],
+    [CACHE_COUNTERS, cache.counters],
+    [CACHE_ID, cache.id],
+    [CACHE_GRANTS, cache.grants],
+    [CACHE_KIND, kind],
+  ];
+  for (const [field, value] of fields) arena.u32[(cache.tables + field) / 4] = value;
+}
+
 export class Persistent implements Transfer {
   readonly name = 'persistent';
   readonly cache: number;
@@ -71,21 +93,7 @@ export class Persistent implements Transfer {
     this.#cache = cache;
     this.#address = cache.tables;
     this.cache = cache.tables;
-    const table = cache.tables + CACHE_SIZE;
-    const fields: [number, number][] = [
-      [CACHE_DOMAINS, cache.domains],
-      [CACHE_DOMID, cache.domid],
-      [CACHE_WINDOW, cache.window],
-      [CACHE_CAPACITY, cache.capacity],
-      [CACHE_TABLE, table],
-      [CACHE_SLOTS, table + cache.grants * CACHE_ENTRY],
-      [CACHE_TICK, 1],
-      [CACHE_FLOOR, 1],
-      [CACHE_COUNTERS, cache.counters],
-      [CACHE_ID, cache.id],
-      [CACHE_GRANTS, cache.grants],
-    ];
-    for (const [field, value] of fields) arena.u32[(this.#address + field) / 4] = value;
+    layCache(arena, cache, CACHE_PERSISTENT);
   }
 
   move(segments: number, n: number): void {

@@ -29,7 +29,7 @@ export interface Transfer {
 }
 
 /** Mechanisms of the talk that can serve guests, by the name users choose. */
-export const TRANSFER_NAMES = ['persistent', 'grant-copy'] as const;
+export const TRANSFER_NAMES = ['persistent', 'grant-copy', 'static'] as const;
 export type TransferName = (typeof TRANSFER_NAMES)[number];
 /** The best one here, measured by `npm run bench`. */
 export const DEFAULT_TRANSFER: TransferName = 'persistent';

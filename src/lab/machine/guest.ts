@@ -1,6 +1,7 @@
 /** A well-behaved guest of the test machine: domain, netfront with its engine, and an in-memory port for its tap. */
 import type { Engine } from '../../datapath/engine.js';
 import type { MemoryPort } from '../../datapath/memory_port.js';
+import type { ControlClient } from '../../netif/control_client.js';
 import type { NetbackPort } from '../../netif/netback_port.js';
 import type { NetfrontPort } from '../../netif/netfront_port.js';
 import type { Transfer, TransferName } from '../../transfer/transfer.js';
@@ -14,11 +15,16 @@ export interface GuestOptions {
   readonly features?: number;
   /** What the back end says it can receive. */
   readonly backendFeatures?: number;
+  /** Pages of its mapping cache, or that it may announce. */
   readonly cachePages?: number;
   /** false: grant copies of its pages are system calls, not copies in the hypervisor's view. */
   readonly view?: boolean;
   /** false: none of its frames takes the direct lane. */
   readonly direct?: boolean;
+  /** It wants only the multicast groups that it lists. */
+  readonly multicastControl?: boolean;
+  /** It copies what it receives out of the granted pages at once, and posts them again (NetfrontOptions.copyOut). */
+  readonly copyOut?: boolean;
   /** Puts something between netback and its transfer. */
   readonly wrapTransfer?: (transfer: Transfer) => Transfer;
 }
@@ -36,6 +42,7 @@ export class Guest {
   readonly ram: number;
   readonly txRing: number;
   readonly rxRing: number;
+  readonly control: ControlClient;
   /** The stack of free TX buffers. */
   readonly buffers: number;
 
@@ -50,6 +57,7 @@ export class Guest {
     this.ram = parts.ram;
     this.txRing = parts.txRing;
     this.rxRing = parts.rxRing;
+    this.control = parts.control;
     this.buffers = parts.buffers;
   }
 

@@ -11,17 +11,26 @@ import { Engine } from '../../datapath/engine.js';
 import { FORWARDING_SIZE } from '../../datapath/forwarding.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
 import { MEMORY_PORT_SIZE, MemoryPort } from '../../datapath/memory_port.js';
+import {
+  announcement,
+  ControlClient,
+  type ControlRequest,
+  type ControlResponse,
+} from '../../netif/control_client.js';
 import { SEGMENTS_SIZE } from '../../netif/netback_port.js';
 import {
   GREF_BASE,
   grantAll,
+  PAGE_CTRL_LIST,
+  PAGE_CTRL_RING,
   PAGE_RX_FIRST,
   PAGE_RX_RING,
   PAGE_TX_FIRST,
   PAGE_TX_RING,
+  pagesToAnnounce,
   TX_BUFFERS,
 } from '../../netif/netfront_memory.js';
-import { NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
+import { COPY_OUT_SIZE, NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
 import { fillBuffers } from '../../tap/tap_port.js';
 import type { Domain } from '../../xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
@@ -43,6 +52,7 @@ export interface BareDomain {
   readonly ram: number;
   readonly grants: EmbeddedGrantOwner;
   readonly vif: Vif;
+  readonly control: ControlClient;
 }
 
 export class Machine {
@@ -87,6 +97,7 @@ export class Machine {
     const rxRing = ram + PAGE_RX_RING * 4096;
     loops.initRing(txRing);
     loops.initRing(rxRing);
+    loops.initRing(ram + PAGE_CTRL_RING * 4096);
     const buffers = alloc(STACK_ITEMS + TX_BUFFERS * 4);
     fillBuffers(arena, buffers, ram + PAGE_TX_FIRST * 4096, TX_BUFFERS);
     const vif = this.#vif(name, domain, options);
@@ -104,6 +115,7 @@ export class Machine {
       features: options.backendFeatures ?? ALL_FEATURES,
       block: alloc(PORT_BLOCK),
       memory: alloc(NETFRONT_MEMORY),
+      copyOut: options.copyOut === true ? alloc(COPY_OUT_SIZE) : undefined,
       descriptors: [],
       notifyTx: () => {},
       notifyRx: () => {},
@@ -129,8 +141,10 @@ export class Machine {
       ram,
       txRing,
       rxRing,
+      control: this.#control(ram, vif),
       buffers,
     });
+    if (options.transfer === 'static') this.announce(guest);
     this.guests.push(guest);
     return guest;
   }
@@ -140,7 +154,9 @@ export class Machine {
     const { domain, ram, grants } = this.#domain(name);
     this.loops.initRing(ram + PAGE_TX_RING * 4096);
     this.loops.initRing(ram + PAGE_RX_RING * 4096);
-    return { domain, ram, grants, vif: this.#vif(name, domain, options) };
+    this.loops.initRing(ram + PAGE_CTRL_RING * 4096);
+    const vif = this.#vif(name, domain, options);
+    return { domain, ram, grants, vif, control: this.#control(ram, vif) };
   }
 
   /** An in-memory port of the back end itself (a host, an uplink). */
@@ -151,6 +167,26 @@ export class Machine {
     const port = new MemoryPort(this.arena, this.loops, { id, name, block, memory });
     if (!this.engine.attach(port, options)) throw new Error(`MAC of ${name} is taken`);
     return port;
+  }
+
+  /** A request on a guest's control ring and the answer to it. Throws when there is none. */
+  ask(guest: Pick<Guest, 'control'>, request: ControlRequest): ControlResponse {
+    guest.control.send(request);
+    for (let i = 0; i < 3; i++) {
+      this.engine.round(this.now);
+      const response = guest.control.take();
+      if (response) return response;
+    }
+    throw new Error(`control request ${request[0]} was not answered`);
+  }
+
+  /** A guest announces its pages; the number that the back end keeps. */
+  announce(guest: Pick<Guest, 'control' | 'ram'>): number {
+    const list = guest.ram + PAGE_CTRL_LIST * 4096;
+    const steps = announcement(this.arena, list, GREF_BASE + PAGE_CTRL_LIST, pagesToAnnounce);
+    let step = steps.next();
+    while (!step.done) step = steps.next(this.ask(guest, step.value));
+    return step.value;
   }
 
   /** Rounds of everybody until nothing moves. */
@@ -191,6 +227,12 @@ export class Machine {
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
     grantAll(grants, 0);
     return { domain, ram, grants };
+  }
+
+  #control(ram: number, vif: Vif): ControlClient {
+    return new ControlClient(this.arena, this.loops, ram + PAGE_CTRL_RING * 4096, () =>
+      vif.port.wakeControl(),
+    );
   }
 
   #vif(name: string, domain: Domain, options: GuestOptions): Vif {

@@ -4,9 +4,10 @@ import type { Loops } from '../../arena/loops.js';
 import type { Engine } from '../../datapath/engine.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
 import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../netif/netback_port.js';
-import { GREF_BASE, PAGE_RX_RING, PAGE_TX_RING } from '../../netif/netfront_memory.js';
+import { GREF_BASE, PAGE_CTRL_RING, PAGE_RX_RING, PAGE_TX_RING } from '../../netif/netfront_memory.js';
 import { GrantCopy } from '../../transfer/grant_copy.js';
 import { CACHE_PAGES, cacheTables, Persistent } from '../../transfer/persistent.js';
+import { STATIC_PAGES, Static } from '../../transfer/static.js';
 import type { Transfer } from '../../transfer/transfer.js';
 import type { Domain } from '../../xen/embedded/domain.js';
 import type { Hypervisor } from '../../xen/embedded/hypervisor.js';
@@ -55,15 +56,15 @@ export class Vif {
     this.domain = domain;
     this.mac = mac;
     this.#options = options;
-    this.cachePages = options.cachePages ?? CACHE_PAGES;
-    this.rings = alloc(2 * 4096);
+    this.cachePages = options.cachePages ?? (options.transfer === 'static' ? STATIC_PAGES : CACHE_PAGES);
+    this.rings = alloc(3 * 4096);
     this.block = alloc(PORT_BLOCK);
     this.memory = alloc(NETBACK_MEMORY);
     this.#bounce = alloc(BOUNCE_SIZE);
     const persistent = options.transfer !== 'grant-copy';
     this.window = persistent ? alloc(this.cachePages * 4096) : 0;
     this.#tables = persistent ? alloc(cacheTables(domain.grants, this.cachePages)) : 0;
-    const rings = [GREF_BASE + PAGE_TX_RING, GREF_BASE + PAGE_RX_RING];
+    const rings = [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING].map((page) => GREF_BASE + page);
     machine.hypervisor.grants.map(domain.domid, rings, this.rings, true);
     this.port = this.#attach();
   }
@@ -96,6 +97,8 @@ export class Vif {
       notifyRx: () => {},
       direct: this.#options.direct ?? true,
       transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
+      control: { ring: this.rings + 2 * 4096, notify: () => {} },
+      multicastControl: this.#options.multicastControl,
     });
     port.localizeForeign = (list, n) => this.#machine.localize(list, n);
     if (!engine.attach(port, { mac: this.mac })) throw new Error(`MAC of ${this.#name} is taken`);
@@ -112,7 +115,8 @@ export class Vif {
     this.#machine.cacheMaps(this.id, this.domain);
     const { domid, grants } = this.domain;
     arena.u8.fill(0, this.#tables, this.#tables + cacheTables(grants, this.cachePages));
-    return new Persistent(arena, loops, hypervisor.grants, {
+    const kind = this.#options.transfer === 'static' ? Static : Persistent;
+    return new kind(arena, loops, hypervisor.grants, {
       id: this.id,
       domid,
       domains: hypervisor.records,

@@ -1,0 +1,34 @@
+/** A guest announces its pages to a back end that keeps them mapped (transfer "static"). */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Arena } from '../arena/arena.js';
+import { announcement, type ControlClient, type ControlResponse } from '../netif/control_client.js';
+import { GREF_BASE, PAGE_CTRL_LIST, pagesToAnnounce } from '../netif/netfront_memory.js';
+
+/** ms that a back end may take for one answer. */
+const PATIENCE = 2000;
+
+/**
+ * Announces as much as the back end keeps, and returns how many pages that are: 0 when it keeps none, for then the
+ * vif's transfer is another. Frames flow all the while; what is not announced is copied by grant. Never throws for
+ * what the back end does. `list`: arena address of page PAGE_CTRL_LIST.
+ */
+export async function announcePages(arena: Arena, client: ControlClient, list: number): Promise<number> {
+  const steps = announcement(arena, list, GREF_BASE + PAGE_CTRL_LIST, pagesToAnnounce);
+  let step = steps.next();
+  while (!step.done) {
+    client.send(step.value);
+    const response = await answerOf(client);
+    if (!response) return 0;
+    step = steps.next(response);
+  }
+  return step.value;
+}
+
+/** Node cannot wait for an eventfd; this happens a dozen times in a guest's life. */
+async function answerOf(client: ControlClient): Promise<ControlResponse | undefined> {
+  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await sleep(1)) {
+    const response = client.take();
+    if (response) return response;
+  }
+  return undefined;
+}
