@@ -5,7 +5,7 @@ import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { FENCE_NAMES } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
-import { ControlClient } from '../netif/control_client.js';
+import { ControlFront } from '../netif/control_front.js';
 import { Frontend } from '../netif/frontend.js';
 import {
   GREF_BASE,
@@ -103,7 +103,7 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
     control: controlChannel && { ref: GREF_BASE + PAGE_CTRL_RING, eventPort: controlChannel.port },
   });
   if (controlChannel) {
-    const client = new ControlClient(arena, loops, controlRing, () => signal(controlChannel.notifyFd));
+    const client = new ControlFront(arena, loops, controlRing, () => signal(controlChannel.notifyFd));
     await announcePages(arena, client, ram + PAGE_CTRL_LIST * PAGE_SIZE);
   }
   announce(tap.name, grant.mac);

@@ -1,7 +1,7 @@
 /** A guest announces its pages to a back end that keeps them mapped (transfer "static"). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Arena } from '../arena/arena.js';
-import { announcement, type ControlClient, type ControlResponse } from '../netif/control_client.js';
+import { announcement, type ControlFront, type ControlResponse } from '../netif/control_front.js';
 import { GREF_BASE, PAGE_CTRL_LIST, pagesToAnnounce } from '../netif/netfront_memory.js';
 
 /** ms that a back end may take for one answer. */
@@ -12,7 +12,7 @@ const PATIENCE = 2000;
  * vif's transfer is another. Frames flow all the while; what is not announced is copied by grant. Never throws for
  * what the back end does. `list`: arena address of page PAGE_CTRL_LIST.
  */
-export async function announcePages(arena: Arena, client: ControlClient, list: number): Promise<number> {
+export async function announcePages(arena: Arena, client: ControlFront, list: number): Promise<number> {
   const steps = announcement(arena, list, GREF_BASE + PAGE_CTRL_LIST, pagesToAnnounce);
   let step = steps.next();
   while (!step.done) {
@@ -25,7 +25,7 @@ export async function announcePages(arena: Arena, client: ControlClient, list: n
 }
 
 /** Node cannot wait for an eventfd; this happens a dozen times in a guest's life. */
-async function answerOf(client: ControlClient): Promise<ControlResponse | undefined> {
+async function answerOf(client: ControlFront): Promise<ControlResponse | undefined> {
   for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await sleep(1)) {
     const response = client.take();
     if (response) return response;

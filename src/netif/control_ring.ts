@@ -16,7 +16,7 @@ import {
   HASH_MAPPING_MAX,
   QUEUES,
 } from '../../assembly/control_layout.js';
-import { C_CONTROL, C_CONTROL_REFUSED } from '../../assembly/counters.js';
+import { C_CONTROL, C_CONTROL_REFUSED, C_NOTIFICATIONS } from '../../assembly/counters.js';
 import { CACHE_CAPACITY } from '../../assembly/grant_layout.js';
 import {
   PAGE_SIZE,
@@ -164,7 +164,10 @@ export class ControlRing {
         type === XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING || type === XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING;
       if (listed) break;
     }
-    if (this.#cons !== from && this.#loops.pushResponses(this.#ring, from, this.#cons) !== 0) this.#notify();
+    if (this.#cons !== from && this.#loops.pushResponses(this.#ring, from, this.#cons) !== 0) {
+      this.#count(C_NOTIFICATIONS);
+      this.#notify();
+    }
     if (this.#cons !== prod) return true; // the rest in the next round
     Atomics.store(this.#u32, (this.#ring + RING_REQ_EVENT) / 4, (prod + 1) >>> 0);
     this.due = Atomics.load(this.#u32, (this.#ring + RING_REQ_PROD) / 4) !== prod;

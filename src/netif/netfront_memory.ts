@@ -1,7 +1,7 @@
 /** How an embedded guest lays its RAM out for one netif queue, and which pages it grants. */
 import { GNTTAB_NR_RESERVED_ENTRIES } from '../abi/grant_table.js';
 import type { GrantOwner } from '../xen/grant_table.js';
-import type { StaticPage } from './control_client.js';
+import type { StaticPage } from './control_front.js';
 
 /** Pages to receive into: a ring's worth posted, and as many in a burst on its way to the tap. */
 export const RX_PAGES = 512;

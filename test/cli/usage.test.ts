@@ -1,6 +1,7 @@
 /** Typing errors: one line that says what is wrong, one that says what to do, exit code 2, nothing touched. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { netferry } from './fake.js';
 
 const MAC_HINT = 'write it like 02:00:5e:10:00:01';
@@ -28,7 +29,7 @@ const rows: [args: string[], message: string, hint: string][] = [
   [run('--mtu', '67'), '"67" is not an MTU', MTU_HINT],
   [run('--mtu', '65522'), '"65522" is not an MTU', MTU_HINT],
   [run('--mtu', '1e3'), '"1e3" is not an MTU', MTU_HINT],
-  [run('--transfer', 'flip'), '"flip" is not a transfer', 'known: persistent, grant-copy'],
+  [run('--transfer', 'flip'), '"flip" is not a transfer', `known: ${TRANSFER_NAMES.join(', ')}`],
   [run('--'), 'there is no command after --', 'netferry guest run NAME -- COMMAND…'],
   [
     run('--json', '--', 'true'),

@@ -5,9 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TRANSFER_NAMES, type TransferName } from '../../src/transfer/transfer.js';
-import type { BareGuest } from '../support/bare_guest.js';
 import { dropsOf } from '../support/drops.js';
-import type { GuestOptions, Vif } from '../support/machine.js';
+import type { GuestOptions, HostileGuest } from '../support/machine.js';
 import { type Guest, Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
 
@@ -15,7 +14,7 @@ export interface World {
   readonly machine: Machine;
   readonly a: Guest;
   readonly b: Guest;
-  readonly evil: BareGuest & { readonly vif: Vif };
+  readonly evil: HostileGuest;
   /** The good pair still talks, both ways. */
   unharmed(): void;
   drops(): Readonly<Record<string, number>>;

@@ -101,10 +101,10 @@ describe('netback under attack: slots', () => {
         4,
       ],
       [
-        'an extra info that was not negotiated',
+        'an extra info of type none',
         () => {
           evil.putTx({ gref: evil.txGref(0), flags: NETTXF_extra_info, size: 60 });
-          evil.putExtra([2, 0, 1, 0, 0x5e, 0, 0, 1]);
+          evil.putExtra([0, 0, 1, 0, 0x5e, 0, 0, 1]);
         },
         4,
       ],

@@ -68,6 +68,8 @@ export class BareGuest {
   /** Requests written, published or not. */
   txProd = 0;
   rxProd = 0;
+  /** What else begins anew with its rings. */
+  onInit: () => void = () => {};
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #netback: () => NetbackPort;
@@ -94,6 +96,7 @@ export class BareGuest {
     this.#loops.initRing(this.rxRing);
     this.txProd = 0;
     this.rxProd = 0;
+    this.onInit();
   }
 
   /** Arena address of the n-th page to transmit from, and its reference. */

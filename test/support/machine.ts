@@ -4,16 +4,22 @@ import type { GuestOptions } from '../../src/lab/machine/guest.js';
 import { Machine as LabMachine } from '../../src/lab/machine/machine.js';
 import type { Vif } from '../../src/lab/machine/vif.js';
 import { BareGuest } from './bare_guest.js';
+import { ControlSide } from './control_side.js';
 
 export { Guest, type GuestOptions } from '../../src/lab/machine/guest.js';
 export { ALL_FEATURES, macOf } from '../../src/lab/machine/machine.js';
 export type { Vif } from '../../src/lab/machine/vif.js';
 
+/** A guest whose every byte a test writes. */
+export type HostileGuest = BareGuest & { readonly vif: Vif; readonly control: ControlSide };
+
 export class Machine extends LabMachine {
-  addBareGuest(name: string, options: GuestOptions = {}): BareGuest & { readonly vif: Vif } {
+  addBareGuest(name: string, options: GuestOptions = {}): HostileGuest {
     const { arena, loops } = this;
     const { domain, ram, grants, vif } = this.addBareDomain(name, options);
     const guest = new BareGuest({ arena, loops, domain, grants, ram, mac: vif.mac, netback: () => vif.port });
-    return Object.assign(guest, { vif });
+    const control = new ControlSide(this, guest);
+    guest.onInit = () => control.init();
+    return Object.assign(guest, { vif, control });
   }
 }

@@ -1,7 +1,7 @@
 /** A well-behaved guest of the test machine: domain, netfront with its engine, and an in-memory port for its tap. */
 import type { Engine } from '../../datapath/engine.js';
 import type { MemoryPort } from '../../datapath/memory_port.js';
-import type { ControlClient } from '../../netif/control_client.js';
+import type { ControlFront } from '../../netif/control_front.js';
 import type { NetbackPort } from '../../netif/netback_port.js';
 import type { NetfrontPort } from '../../netif/netfront_port.js';
 import type { Transfer, TransferName } from '../../transfer/transfer.js';
@@ -42,7 +42,7 @@ export class Guest {
   readonly ram: number;
   readonly txRing: number;
   readonly rxRing: number;
-  readonly control: ControlClient;
+  readonly control: ControlFront;
   /** The stack of free TX buffers. */
   readonly buffers: number;
 

@@ -13,10 +13,10 @@ import { PORT_BLOCK } from '../../datapath/frames.js';
 import { MEMORY_PORT_SIZE, MemoryPort } from '../../datapath/memory_port.js';
 import {
   announcement,
-  ControlClient,
+  ControlFront,
   type ControlRequest,
   type ControlResponse,
-} from '../../netif/control_client.js';
+} from '../../netif/control_front.js';
 import { SEGMENTS_SIZE } from '../../netif/netback_port.js';
 import {
   GREF_BASE,
@@ -52,7 +52,7 @@ export interface BareDomain {
   readonly ram: number;
   readonly grants: EmbeddedGrantOwner;
   readonly vif: Vif;
-  readonly control: ControlClient;
+  readonly control: ControlFront;
 }
 
 export class Machine {
@@ -229,8 +229,8 @@ export class Machine {
     return { domain, ram, grants };
   }
 
-  #control(ram: number, vif: Vif): ControlClient {
-    return new ControlClient(this.arena, this.loops, ram + PAGE_CTRL_RING * 4096, () =>
+  #control(ram: number, vif: Vif): ControlFront {
+    return new ControlFront(this.arena, this.loops, ram + PAGE_CTRL_RING * 4096, () =>
       vif.port.wakeControl(),
     );
   }

@@ -37,7 +37,7 @@ export interface ControlResponse {
   readonly data: number;
 }
 
-export class ControlClient {
+export class ControlFront {
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #ring: number;
