@@ -149,6 +149,7 @@ describe('netback under attack: static grants', () => {
     const w = world('static');
     const { evil, machine } = w;
     const sink = machine.addBareGuest('sink', { transfer: 'static' });
+    assert.deepEqual(sink.control.add(pages(sink, 3)), [0, 0]);
     const announce = [0, 1, 2, 3, 4, 5].map((n) => ({ reference: evil.txGref(n), readOnly: true }));
     assert.deepEqual(evil.control.add(announce), [0, 0]);
     const kept = plainFrame(sink.mac, evil.mac, 3000, 1);

@@ -7,7 +7,9 @@ import {
 } from '../../src/abi/netif.js';
 import { RX_ENTRY_SIZE, TX_ENTRY_SIZE } from '../../src/abi/ring.js';
 import type { Arena } from '../../src/arena/arena.js';
-import type { BareGuest } from '../support/bare_guest.js';
+import { writeList } from '../../src/netif/control_front.js';
+import { LIST_GREF } from '../support/control_side.js';
+import type { HostileGuest } from '../support/machine.js';
 import { BROADCAST, blankFrame, macOf, plainFrame } from '../support/packets.js';
 import { pick, type Random } from '../support/random.js';
 
@@ -21,10 +23,10 @@ export class HostileSender {
   lied = false;
   readonly #arena: Arena;
   readonly #random: Random;
-  readonly #guest: BareGuest;
+  readonly #guest: HostileGuest;
   readonly #peers: readonly Uint8Array[];
 
-  constructor(arena: Arena, random: Random, guest: BareGuest, peers: readonly Uint8Array[]) {
+  constructor(arena: Arena, random: Random, guest: HostileGuest, peers: readonly Uint8Array[]) {
     this.#arena = arena;
     this.#random = random;
     this.#guest = guest;
@@ -38,11 +40,12 @@ export class HostileSender {
     if (random(3) === 0) this.#volley();
     const packets = random(random(8) === 0 ? 40 : 6);
     for (let i = 0; i < packets; i++) {
-      const kind = random(10);
+      const kind = random(11);
       if (kind < 5) this.#packet(0);
       else if (kind < 7) this.#packet(1 + random(3));
       else if (kind < 8) this.#transport();
       else if (kind < 9) this.#chain();
+      else if (kind < 10) this.#groups();
       else this.#noise();
     }
     if (random(40) === 0) {
@@ -52,6 +55,7 @@ export class HostileSender {
       this.#guest.publishTx();
     }
     if (random(3) !== 0) this.#receive();
+    if (random(3) === 0) this.#control();
   }
 
   /** Slots change under the reader. */
@@ -168,6 +172,52 @@ export class HostileSender {
         size: i === 0 ? slots * 15 : size,
       });
     }
+  }
+
+  /** Changes of the multicast list, most of them sound. */
+  #groups(): void {
+    const random = this.#random;
+    const extras = 1 + random(3);
+    this.#guest.putTx({
+      gref: random(9000),
+      flags: NETTXF_extra_info | (random(9) === 0 ? 4 : 0),
+      size: random(99),
+    });
+    for (let i = 0; i < extras; i++) {
+      const type = random(40) === 0 ? random(8) : pick(random, [2, 2, 2, 3, 4, 1]);
+      const more = i + 1 < extras || random(60) === 0 ? 1 : 0;
+      this.#guest.putExtra([type, more, 0x33, 0x33, 0, 0, 0, random(100)]);
+    }
+  }
+
+  /** Requests on the control ring: of every type, with lists of pages that are granted, or were, or never. */
+  #control(): void {
+    const random = this.#random;
+    const { control } = this.#guest;
+    const pages = Array.from({ length: random(20) }, () => ({
+      reference:
+        random(12) === 0
+          ? pick(random, GREFS)
+          : random(2) === 0
+            ? this.#guest.rxGref(random(PAGES))
+            : this.#guest.txGref(random(PAGES)),
+      readOnly: random(3) !== 0,
+    }));
+    if (random(3) === 0) pages.splice(1); // one alone is added more often than not
+    writeList(this.#arena, control.list, pages);
+    for (let i = random(6); i >= 0 && (control.prod - control.answered) >>> 0 < 128; i--) {
+      const type = random(3) === 0 ? random(random(20) === 0 ? 65536 : 12) : pick(random, [9, 9, 9, 10]);
+      const value = () => pick(random, [0, 1, 15, 40, 128, LIST_GREF, random(9000), random(0x7fffffff) * 2]);
+      if (type < 9)
+        control.put(type, [random(4) === 0 ? value() : random(2) === 0 ? LIST_GREF : 1, value(), value()]);
+      else
+        control.put(type, [
+          random(30) === 0 ? value() : 0,
+          random(20) === 0 ? value() : LIST_GREF,
+          pages.length,
+        ]);
+    }
+    control.publish(random(300) === 0 ? this.#index(control.prod) : control.prod);
   }
 
   #noise(): void {
