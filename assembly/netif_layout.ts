@@ -24,7 +24,7 @@ export const NB_FULL_SINCE = 84; // ms clock since when frames wait for room, 0 
 export const NB_FULL_AT = 88; // NB_RX_CONS then
 export const NB_SEGS = 68; // u32 address of the shard's copy segments
 export const NB_SEGS_MAX = 72;
-export const NB_CONTROL = 92; // u32 address of CT_SIZE bytes: what the front end configured (control_layout.ts)
+export const NB_CONTROL = 96; // u32 address of CT_SIZE bytes: what the front end configured (control_layout.ts)
 export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
 export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
 

@@ -115,7 +115,8 @@ export class Vifs implements VifConnector {
     undo.push(() => this.#ports.give(port));
     const transfer = this.#transferOf(domid);
     if (transfer === 'grant-copy') domain.openView(); // without room for it grant copies are system calls
-    const capacity = transfer === 'grant-copy' ? 0 : this.#takeCachePages(transfer, undo);
+    const keeps = transfer === 'persistent' || transfer === 'static';
+    const capacity = keeps ? this.#takeCachePages(transfer, undo) : 0;
     const memory = allocate(NETBACK_MEMORY, 'state');
     await this.#shard.attach({
       kind: 'netback',
