@@ -109,6 +109,7 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
   });
   const peers = [a.mac, b.mac, ...evils.map((evil) => evil.mac)];
   const senders = evils.map((evil) => new HostileSender(arena, random, evil, peers));
+  for (const one of senders) one.connected();
   const ports = () => [a.netback, b.netback, ...evils.map((evil) => evil.netback)];
   const others = ports().length - 1;
 
@@ -198,6 +199,7 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
       evil.initRings();
       sender.lied = false;
       evil.vif.reattach();
+      sender.connected();
     }
     if (ring % 500 === 499) {
       audit(when);
@@ -212,10 +214,10 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
       .sort(),
   );
   assert.ok(ledger.pulled > RINGS, 'most rings had frames in them');
-  assert.ok(ledger.passed > 500, `the direct lane was open to ${ledger.passed} of them`);
+  assert.ok(ledger.passed > 200, `the direct lane was open to ${ledger.passed} of them`);
   for (const evil of evils) tally(evil.netback);
-  assert.ok(requests > RINGS / 2 && granted > RINGS / 10, `${granted} of ${requests} requests granted`);
-  assert.ok(ledger.announced > 1000, `${ledger.announced} lists of pages announced`);
+  assert.ok(requests > RINGS / 4 && granted > RINGS / 20, `${granted} of ${requests} requests granted`);
+  assert.ok(ledger.announced > 500, `${ledger.announced} lists of pages announced`);
   for (const evil of evils) {
     engine.detach(evil.vif.id);
     for (let gref = evil.rxGref(0); gref < evil.domain.grants; gref++) {

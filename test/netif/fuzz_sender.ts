@@ -33,6 +33,17 @@ export class HostileSender {
     this.#peers = peers;
   }
 
+  /** A new connection: mostly, the pages it uses most are announced. */
+  connected(): void {
+    if (this.#random(4) === 0) return;
+    const { control } = this.#guest;
+    const tx = Array.from({ length: 6 }, (_, i) => ({ reference: this.#guest.txGref(i), readOnly: true }));
+    const rx = Array.from({ length: 4 }, (_, i) => ({ reference: this.#guest.rxGref(i), readOnly: false }));
+    writeList(this.#arena, control.list, [...tx, ...rx]);
+    control.put(9, [0, LIST_GREF, tx.length + rx.length]);
+    control.publish();
+  }
+
   /** One ring's worth of mischief on either side, published. */
   ring(): void {
     const random = this.#random;
@@ -55,7 +66,7 @@ export class HostileSender {
       this.#guest.publishTx();
     }
     if (random(3) !== 0) this.#receive();
-    if (random(3) === 0) this.#control();
+    if (random(6) === 0) this.#control();
   }
 
   /** Slots change under the reader. */
@@ -184,8 +195,8 @@ export class HostileSender {
       size: random(99),
     });
     for (let i = 0; i < extras; i++) {
-      const type = random(40) === 0 ? random(8) : pick(random, [2, 2, 2, 3, 4, 1]);
-      const more = i + 1 < extras || random(60) === 0 ? 1 : 0;
+      const type = random(200) === 0 ? random(8) : pick(random, [2, 2, 2, 3, 4, 1]);
+      const more = i + 1 < extras || random(300) === 0 ? 1 : 0;
       this.#guest.putExtra([type, more, 0x33, 0x33, 0, 0, 0, random(100)]);
     }
   }
@@ -199,8 +210,8 @@ export class HostileSender {
         random(12) === 0
           ? pick(random, GREFS)
           : random(2) === 0
-            ? this.#guest.rxGref(random(PAGES))
-            : this.#guest.txGref(random(PAGES)),
+            ? this.#guest.rxGref(random(random(2) === 0 ? 4 : PAGES))
+            : this.#guest.txGref(random(random(2) === 0 ? 6 : PAGES)),
       readOnly: random(3) !== 0,
     }));
     if (random(3) === 0) pages.splice(1); // one alone is added more often than not
@@ -208,16 +219,16 @@ export class HostileSender {
     for (let i = random(6); i >= 0 && (control.prod - control.answered) >>> 0 < 128; i--) {
       const type = random(3) === 0 ? random(random(20) === 0 ? 65536 : 12) : pick(random, [9, 9, 9, 10]);
       const value = () => pick(random, [0, 1, 15, 40, 128, LIST_GREF, random(9000), random(0x7fffffff) * 2]);
-      if (type < 9)
-        control.put(type, [random(4) === 0 ? value() : random(2) === 0 ? LIST_GREF : 1, value(), value()]);
-      else
+      if (type >= 9)
         control.put(type, [
           random(30) === 0 ? value() : 0,
           random(20) === 0 ? value() : LIST_GREF,
           pages.length,
         ]);
+      else if (type === 7) control.put(type, [random(8) === 0 ? value() : 0]);
+      else control.put(type, [random(2) === 0 ? LIST_GREF : value(), value(), value()]);
     }
-    control.publish(random(300) === 0 ? this.#index(control.prod) : control.prod);
+    control.publish(random(2000) === 0 ? this.#index(control.prod) : control.prod);
   }
 
   #noise(): void {
