@@ -124,6 +124,9 @@ describe('a hostile domain', { skip: lacking('ping', 'xenstore-read', 'unshare',
     ['event-channel-unbound', /event channel 60000/],
     ['event-channel-text', /event-channel/],
     ['page-flipping', /request-rx-copy/],
+    ['control-ring-no-grant', /grant 1 of domain/],
+    ['control-ring-no-channel', /event-channel-ctrl is missing/],
+    ['control-ring-garbage', /fenced: more requests than the ring holds/],
     ['ring-garbage', /fenced: /],
   ];
   for (const [way, error] of fenced) {

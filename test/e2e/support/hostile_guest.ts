@@ -18,6 +18,7 @@ import { becomeDomain, type DomainHandles } from '../../../src/guest/bootstrap.j
 import {
   GREF_BASE,
   grantAll,
+  PAGE_CTRL_RING,
   PAGE_RX_RING,
   PAGE_TX_FIRST,
   PAGE_TX_RING,
@@ -30,6 +31,9 @@ import { connectXenstore } from '../../../src/xen/xenstore/client.js';
 import type { XenStore } from '../../../src/xen/xenstore.js';
 
 const PAGE = 4096;
+const CTRL_REF = GREF_BASE + PAGE_CTRL_RING;
+
+const channelOf = (guest: Guest) => guest.handles.allocateEventChannel().port;
 
 interface Guest {
   readonly handles: DomainHandles;
@@ -125,6 +129,18 @@ const ways: Readonly<Record<string, (guest: Guest) => Promise<unknown>>> = {
     guest.arena.u8.fill(0xff, guest.ram + PAGE_TX_RING * PAGE, guest.ram + (PAGE_RX_RING + 1) * PAGE);
     guest.arena.view.setUint32(guest.ram + PAGE_TX_RING * PAGE + RING_REQ_PROD, 0x12345678, true);
     signal(channel.notifyFd);
+  },
+  'control-ring-no-grant': (guest) =>
+    announce(guest, { 'ctrl-ring-ref': '1', 'event-channel-ctrl': String(channelOf(guest)) }),
+  'control-ring-no-channel': (guest) => announce(guest, { 'ctrl-ring-ref': String(CTRL_REF) }),
+  'control-ring-garbage': async (guest) => {
+    const control = guest.handles.allocateEventChannel();
+    await announce(guest, { 'ctrl-ring-ref': String(CTRL_REF), 'event-channel-ctrl': String(control.port) });
+    await connected(guest);
+    const ring = guest.ram + PAGE_CTRL_RING * PAGE;
+    guest.arena.u8.fill(0xff, ring, ring + PAGE);
+    guest.arena.view.setUint32(ring + RING_REQ_PROD, 0x12345678, true);
+    signal(control.notifyFd);
   },
   'block-signals': blockSignals,
   'foreign-nodes': async ({ store }) => {
