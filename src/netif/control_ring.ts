@@ -71,8 +71,10 @@ import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import type { Transfer } from '../transfer/transfer.js';
 
-/** Requests served in one round of the engine; one that maps or unmaps a list of pages ends the round. */
+/** Requests served in one round of the engine; one that takes longer (a key, a list of pages) is the round's last. */
 const ROUND_MOST = 8;
+/** Pages mapped or unmapped a round, on average: after a long list the ring rests for so many rounds. */
+const ROUND_PAGES = 32;
 const HASH_TYPES =
   XEN_NETIF_CTRL_HASH_TYPE_IPV4 |
   XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP |
@@ -117,6 +119,8 @@ export class ControlRing {
   readonly #notify: () => void;
   /** Requests read, each of them answered. */
   #cons: number;
+  /** Rounds to let pass. */
+  #rest = 0;
   /** The `data` of the answer being made. */
   #data = 0;
 
@@ -144,6 +148,10 @@ export class ControlRing {
     const prod = Atomics.load(this.#u32, (this.#ring + RING_REQ_PROD) / 4);
     const from = this.#cons;
     if ((prod - from) >>> 0 > NETIF_CTRL_RING_SIZE) return false;
+    if (this.#rest > 0) {
+      this.#rest--;
+      return true;
+    }
     for (let served = 0; this.#cons !== prod && served < ROUND_MOST; served++) {
       const at = this.#ring + RING_ENTRIES + (this.#cons % NETIF_CTRL_RING_SIZE) * CTRL_ENTRY_SIZE;
       const head = this.#view.getUint32(at + CTRLREQ_ID, true); // u16 id, u16 type
@@ -162,7 +170,8 @@ export class ControlRing {
       this.#cons = (this.#cons + 1) >>> 0;
       const listed =
         type === XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING || type === XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING;
-      if (listed) break;
+      if (listed && this.#isStatic) this.#rest = Math.floor(Math.min(data2, GREF_LIST_MAX) / ROUND_PAGES);
+      if (listed || type === XEN_NETIF_CTRL_TYPE_SET_HASH_KEY) break;
     }
     if (this.#cons !== from && this.#loops.pushResponses(this.#ring, from, this.#cons) !== 0) {
       this.#count(C_NOTIFICATIONS);

@@ -99,6 +99,7 @@ describe('the direct lane', () => {
       const pages = Array.from({ length: 64 }, (_, n) => n);
       a.control.add(pages.map((n) => ({ reference: a.txGref(n), readOnly: true })));
       b.control.add(pages.map((n) => ({ reference: b.rxGref(n), readOnly: false })));
+      a.control.ask(GET_MAPPING_SIZE); // the ring has rested after the list
       for (let round = 0; round < 50; round++) {
         b.postRx(64, 0);
         for (const n of pages) a.putPacket(frame, n);

@@ -140,6 +140,27 @@ for (const transfer of TRANSFER_NAMES) {
       machine.close();
     });
 
+    test('XSA-527: changes and frames for groups while the vif goes and comes', () => {
+      const { machine, guest, host } = setUp(transfer);
+      for (let turn = 0; turn < 30; turn++) {
+        for (let i = 0; i < 20; i++) {
+          guest.putTx({ gref: 0, flags: NETTXF_extra_info, size: 0, id: i });
+          guest.putExtra([turn % 2 ? ADD : DEL, 0, ...group(i)]);
+          host.send(plainFrame(group(i), HOST, 60));
+        }
+        guest.publishTx();
+        if (turn % 3 === 0) machine.engine.round(machine.now);
+        machine.engine.detach(guest.vif.id);
+        setMulticastControl(machine.arena, guest.vif.memory, turn % 2 === 0);
+        machine.settle();
+        guest.initRings();
+        guest.vif.reattach();
+        guest.postRx(50, 0);
+      }
+      assert.equal(change(machine, guest, [ADD, MDNS]), NETIF_RSP_OKAY);
+      machine.close();
+    });
+
     test('our netfront lists groups, takes them off, and hears that a list is full', () => {
       const machine = new Machine(1 << 28);
       const guest = machine.addGuest('guest', { transfer, multicastControl: true });

@@ -172,7 +172,7 @@ export class Machine {
   /** A request on a guest's control ring and the answer to it. Throws when there is none. */
   ask(guest: Pick<Guest, 'control'>, request: ControlRequest): ControlResponse {
     guest.control.send(request);
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 32; i++) {
       this.engine.round(this.now);
       const response = guest.control.take();
       if (response) return response;
