@@ -119,8 +119,8 @@ export class NetbackPort implements Port, SegmentSink {
   readonly #notifyTx: Notify;
   readonly #notifyRx: Notify;
   readonly #control: ControlRing | undefined;
-  /** In this round. */
-  #pulled = false;
+  /** NB_TX_CONS when it was pulled from last. */
+  #pulledAt = 0;
 
   constructor(arena: Arena, loops: Loops, options: NetbackOptions) {
     this.id = options.id;
@@ -184,8 +184,13 @@ export class NetbackPort implements Port, SegmentSink {
   }
 
   pull(waiting: number): number {
-    this.#pulled = true;
     if (this.#control?.due) this.#serveControl(this.#control, waiting);
+    const frames = this.#read(waiting);
+    this.#pulledAt = this.#u32[(this.#nb + NB_TX_CONS) / 4];
+    return frames;
+  }
+
+  #read(waiting: number): number {
     if (waiting === BURST) return waiting;
     const list = this.list + waiting * 4;
     this.#transfer.tick();
@@ -249,9 +254,9 @@ export class NetbackPort implements Port, SegmentSink {
   }
 
   flush(): void {
-    // A vif whose every turn is the direct lane's is not pulled from, and has nothing in flight.
-    if (this.#control?.due && !this.#pulled) this.#serveControl(this.#control, 0);
-    this.#pulled = false;
+    // A vif whose whole turn was the direct lane's was not pulled from, and has nothing in flight.
+    if (this.#control?.due && this.#u32[(this.#nb + NB_TX_CONS) / 4] !== this.#pulledAt)
+      this.#serveControl(this.#control, 0);
     const tx = this.#loops.netbackPublishTx(this.#nb);
     const rx = this.#loops.netbackPublishRx(this.#nb);
     if (tx) this.#notifyTx();

@@ -150,7 +150,9 @@ export class NetfrontPort implements Port, SegmentSink {
   multicast(listed: boolean, mac: Uint8Array): boolean {
     const [a, b, c, d, e, f] = mac;
     const low = (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
-    return this.#loops.netfrontMulticast(this.#nf, listed ? 1 : 0, low, e | (f << 8)) !== 0;
+    if (this.#loops.netfrontMulticast(this.#nf, listed ? 1 : 0, low, e | (f << 8)) === 0) return false;
+    this.flush(); // it is no frame, so no round of the engine shows it
+    return true;
   }
 
   /** Changes of the list that the back end refused: it is full, and the group will not be heard. */

@@ -8,7 +8,13 @@ import { NB_STALLED } from '../../assembly/netif_layout.js';
 import { GTF_reading, GTF_writing } from '../../src/abi/grant_table.js';
 import { NETTXF_csum_blank, NETTXF_data_validated, NETTXF_more_data } from '../../src/abi/netif.js';
 import type { Loops } from '../../src/arena/loops.js';
-import { GREF_BASE, PAGE_RX_FIRST, PAGE_RX_RING, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
+import {
+  GREF_BASE,
+  PAGE_CTRL_RING,
+  PAGE_RX_FIRST,
+  PAGE_RX_RING,
+  PAGE_TX_RING,
+} from '../../src/netif/netfront_memory.js';
 import type { TransferName } from '../../src/transfer/transfer.js';
 import { countersOf, dropsOf } from '../support/drops.js';
 import { ALL_FEATURES, Machine } from '../support/machine.js';
@@ -95,11 +101,13 @@ function act(random: Random, { machine: { arena } }: Pair, guest: Bare, peer: Ba
   }
 }
 
-/** No entry of a grant table says that somebody reads or writes the page, but those of the two mapped rings. */
+const RINGS = [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING];
+
+/** No entry of a grant table says that somebody reads or writes the page, but those of the mapped rings. */
 function noMarks({ arena }: Machine, table: number, grants: number): void {
   for (let gref = 0; gref < grants; gref++) {
     const marks = arena.u32[table / 4 + gref * 2] & (GTF_reading | GTF_writing);
-    const ring = gref === GREF_BASE + PAGE_TX_RING || gref === GREF_BASE + PAGE_RX_RING;
+    const ring = RINGS.includes(gref - GREF_BASE);
     if (!ring) assert.equal(marks, 0, `reference ${gref} is marked still`);
   }
 }

@@ -1,4 +1,6 @@
 /** The experiments, in the order of the talk. Each is one file of this folder that exports one Experiment. */
 import type { Experiment } from '../experiment.js';
+import { staticBuffer } from './static_buffer.js';
+import { transmit } from './transmit.js';
 
-export const EXPERIMENTS: readonly Experiment[] = [];
+export const EXPERIMENTS: readonly Experiment[] = [transmit, staticBuffer];
