@@ -7,6 +7,7 @@ import { F_SRC } from '../../../assembly/layout.js';
 import { FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG, STACK_ITEMS } from '../../../assembly/netif_layout.js';
 import { Arena } from '../../arena/arena.js';
 import { instantiateLoops, type Loops } from '../../arena/loops.js';
+import { type Exchange, PagePool } from '../../arena/page_pool.js';
 import { Engine } from '../../datapath/engine.js';
 import { FORWARDING_SIZE } from '../../datapath/forwarding.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
@@ -32,7 +33,8 @@ import {
 } from '../../netif/netfront_memory.js';
 import { COPY_OUT_SIZE, NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
 import { fillBuffers } from '../../tap/tap_port.js';
-import type { Domain } from '../../xen/embedded/domain.js';
+import { FLIP } from '../../transfer/transfer.js';
+import { DEFAULT_SHAPE, type Domain } from '../../xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
 import { Hypervisor } from '../../xen/embedded/hypervisor.js';
 import { Guest, type GuestOptions } from './guest.js';
@@ -44,6 +46,9 @@ export { Guest, type GuestOptions } from './guest.js';
 export const macOf = (last: number) => Uint8Array.of(0x02, 0, 0, 0, last >>> 8, last & 0xff);
 
 export const ALL_FEATURES = FE_SG | FE_GSO4 | FE_GSO6 | FE_CSUM4 | FE_CSUM6;
+
+/** A ring's worth of packets on their way, and as many again. */
+const POOL_PAGES = 512;
 
 /** What `addBareDomain` makes. */
 export interface BareDomain {
@@ -70,14 +75,18 @@ export class Machine {
   readonly #ramOfCache = new Map<number, Domain>();
   #nextPort = 1;
 
-  /** `wrap`: puts something between the machine and its loops. */
-  constructor(size = 1 << 30, wrap: (loops: Loops) => Loops = (loops) => loops) {
+  readonly #flipBy: Exchange | undefined;
+  #pool: PagePool | undefined;
+
+  /** `wrap`: puts something between the machine and its loops. `flipBy`: how pages change hands, if not the best way. */
+  constructor(size = 1 << 30, wrap: (loops: Loops) => Loops = (loops) => loops, flipBy?: Exchange) {
+    this.#flipBy = flipBy;
     this.arena = Arena.create(size);
     const loops = instantiateLoops(this.arena, {
       mapPage: (cacheId, address, frame, writable) => {
         this.onMap();
         const domain = this.#ramOfCache.get(cacheId);
-        if (!domain) return -22;
+        if (!domain || domain.ramFd < 0) return -22;
         if (frame >>> 0 === NO_FRAME) this.arena.unmap(address, 4096);
         else this.arena.map(address, 4096, domain.ramFd, frame * 4096, writable !== 0);
         return 0;
@@ -92,7 +101,7 @@ export class Machine {
   addGuest(name: string, options: GuestOptions = {}): Guest {
     const { arena, loops } = this;
     const alloc = (bytes: number) => arena.allocate(bytes, name);
-    const { domain, ram, grants } = this.#domain(name);
+    const { domain, ram, grants } = this.#domain(name, options);
     const txRing = ram + PAGE_TX_RING * 4096;
     const rxRing = ram + PAGE_RX_RING * 4096;
     loops.initRing(txRing);
@@ -151,7 +160,7 @@ export class Machine {
 
   /** A domain and its vif without a front end: rings initialized, everything granted, nobody at work. */
   addBareDomain(name: string, options: GuestOptions = {}): BareDomain {
-    const { domain, ram, grants } = this.#domain(name);
+    const { domain, ram, grants } = this.#domain(name, options);
     this.loops.initRing(ram + PAGE_TX_RING * 4096);
     this.loops.initRing(ram + PAGE_RX_RING * 4096);
     this.loops.initRing(ram + PAGE_CTRL_RING * 4096);
@@ -217,13 +226,26 @@ export class Machine {
   close(): void {
     for (const port of [...this.engine.ports]) this.engine.detach(port.id);
     this.hypervisor.close();
+    this.#pool?.close();
+    this.#pool = undefined;
   }
 
-  #domain(name: string): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
-    const domain = this.hypervisor.create(name);
-    const ramBytes = domain.shape.ramPages * 4096;
+  /** The back end's pages that change hands with those of guests in private memory. */
+  get pool(): PagePool {
+    this.#pool ??= new PagePool(this.arena, this.loops, POOL_PAGES, this.#flipBy);
+    return this.#pool;
+  }
+
+  #domain(name: string, options: GuestOptions): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
+    const ramBytes = DEFAULT_SHAPE.ramPages * 4096;
     const ram = this.arena.allocate(ramBytes, name);
-    this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
+    const isPrivate = options.privateRam ?? options.transfer === FLIP;
+    if (isPrivate) this.pool.admit(ram, ramBytes);
+    const domain = this.hypervisor.create(
+      name,
+      isPrivate ? { ...DEFAULT_SHAPE, privateRam: ram } : DEFAULT_SHAPE,
+    );
+    if (!isPrivate) this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
     grantAll(grants, 0);
     return { domain, ram, grants };
