@@ -8,6 +8,7 @@ export const DOM_GRANTS = 4; // u32 entries in it
 export const DOM_FRAMES = 8; // u32 pages of RAM
 export const DOM_VIEW = 12; // u32 address of its whole RAM in the arena, the hypervisor's own view; 0 = not mapped here
 export const DOM_BASE = 16; // u64 address of its RAM in this process, outside the arena
+export const DOM_UNMAPPABLE = 24; // u32: 1 = RAM is private memory of this process, there is nothing to map
 export const DOM0 = 0;
 
 /** Mapping cache of one vif (transfers "persistent" and "static"). */

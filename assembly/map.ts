@@ -3,6 +3,7 @@
 import { GNTST_bad_copy_arg, GNTST_bad_domain, GNTST_okay } from '../src/abi/grant_table';
 import { domainOf, pin, pinned, refusal, unpin } from './domains';
 import {
+  DOM_UNMAPPABLE,
   DOM0,
   MAP_DOMID,
   MAP_GREF,
@@ -12,7 +13,16 @@ import {
   MAP_STATUS,
   MAP_WRITE,
 } from './grant_layout';
-import { PAGE_SIZE, S_DST_ADDR, S_DST_GREF, S_LEN, S_SRC_ADDR, S_SRC_GREF, S_STATUS } from './layout';
+import {
+  PAGE_SIZE,
+  S_DST_ADDR,
+  S_DST_GREF,
+  S_LEN,
+  S_SRC_ADDR,
+  S_SRC_DOM,
+  S_SRC_GREF,
+  S_STATUS,
+} from './layout';
 import { segAt } from './segment_list';
 
 /** Checks requests [0, n) and marks what they map in use. Each gets its status; MAP_HANDLE is the page's number. */
@@ -51,9 +61,17 @@ export function mapNext(): u32 {
 /**
  * Requests for the granted ends of segments [from, n), `max` (2 at least) at most; the page of request k will appear
  * at `window` + k pages, and the segments are given those addresses now. Neighbours share a page: it is mapped once.
- * Returns the number of requests.
+ * Ends that cannot be mapped at all are left. Returns the number of requests.
  */
-export function mapPrepare(segs: u32, from: u32, n: u32, requests: u32, window: u32, max: u32): u32 {
+export function mapPrepare(
+  domains: u32,
+  segs: u32,
+  from: u32,
+  n: u32,
+  requests: u32,
+  window: u32,
+  max: u32,
+): u32 {
   let used: u32 = 0;
   let source: u32 = 0;
   let target: u32 = 0;
@@ -61,8 +79,8 @@ export function mapPrepare(segs: u32, from: u32, n: u32, requests: u32, window: 
   for (; i < n && used + 2 <= max; i++) {
     const seg = segAt(segs, i);
     if (load<i16>(seg, S_STATUS) != GNTST_okay) continue;
-    const reads = load<u32>(seg, S_SRC_ADDR) == 0;
-    const writes = load<u32>(seg, S_DST_ADDR) == 0;
+    const reads = mustMap(domains, seg, S_SRC_ADDR);
+    const writes = mustMap(domains, seg, S_DST_ADDR);
     const length = <u32>load<u16>(seg, S_LEN);
     if ((reads && beyond(seg, S_SRC_GREF, length)) || (writes && beyond(seg, S_DST_GREF, length))) {
       store<i16>(seg, GNTST_bad_copy_arg, S_STATUS);
@@ -85,6 +103,13 @@ export function mapPrepare(segs: u32, from: u32, n: u32, requests: u32, window: 
   }
   next = i;
   return used;
+}
+
+/** An end (S_SRC_ADDR, S_DST_ADDR) without an address, of a domain whose pages can be mapped. */
+function mustMap(domains: u32, seg: u32, field: u32): bool {
+  if (load<u32>(seg + field) != 0) return false;
+  const dom = domainOf(domains, load<u16>(seg + field + (S_SRC_DOM - S_SRC_ADDR)));
+  return dom == 0 || load<u32>(dom, DOM_UNMAPPABLE) == 0;
 }
 
 /** `field`: S_SRC_GREF or S_DST_GREF, behind which u16 offset and u16 domid stand. */
@@ -111,14 +136,21 @@ function request(requests: u32, at: u32, seg: u32, field: u32, write: u32): void
   store<u32>(request, 0, MAP_HANDLE);
 }
 
-/** After mapping: the segments of [from, to) whose page was refused get that status, and no address. */
-export function mapSettle(segs: u32, from: u32, to: u32, requests: u32, window: u32, used: u32): void {
+/**
+ * After mapping: the segments of [from, to) whose page was refused get that status, and no address. Returns how many
+ * good ones have an end that was not mapped.
+ */
+export function mapSettle(segs: u32, from: u32, to: u32, requests: u32, window: u32, used: u32): u32 {
+  let left: u32 = 0;
   const end = window + used * PAGE_SIZE;
   for (let i = from; i < to; i++) {
     const seg = segAt(segs, i);
     settleEnd(seg, S_SRC_ADDR, requests, window, end);
     settleEnd(seg, S_DST_ADDR, requests, window, end);
+    const whole = load<u32>(seg, S_SRC_ADDR) != 0 && load<u32>(seg, S_DST_ADDR) != 0;
+    if (!whole && load<i16>(seg, S_STATUS) == GNTST_okay) left++;
   }
+  return left;
 }
 
 function settleEnd(seg: u32, field: u32, requests: u32, window: u32, end: u32): void {

@@ -90,6 +90,7 @@ export interface Loops {
   grantMark(domains: number, requests: number, n: number): void;
   grantUnmark(domains: number, requests: number, n: number): void;
   mapPrepare(
+    domains: number,
     segments: number,
     from: number,
     n: number,
@@ -98,7 +99,14 @@ export interface Loops {
     max: number,
   ): number;
   mapNext(): number;
-  mapSettle(segments: number, from: number, to: number, requests: number, window: number, used: number): void;
+  mapSettle(
+    segments: number,
+    from: number,
+    to: number,
+    requests: number,
+    window: number,
+    used: number,
+  ): number;
   flipPrepare(
     segments: number,
     from: number,

@@ -173,7 +173,8 @@ class DatapathThread {
       return new GrantCopy(this.#loops, this.#grants, counters, start.records + domid * DOM_SIZE);
     if (spec.transfer === 'map') {
       const { window, tables: requests } = spec.cache;
-      return new MapUnmap(this.#arena, this.#loops, this.#grants, { window, requests, counters });
+      const memory = { domains: start.records, window, requests, counters };
+      return new MapUnmap(this.#arena, this.#loops, this.#grants, memory);
     }
     const cache = { ...spec.cache, id: spec.id, domid, domains: start.records, counters };
     const kind = spec.transfer === 'static' ? Static : Persistent;

@@ -21,6 +21,15 @@ export const MAP_TABLES = MAP_WINDOW * MAP_SIZE;
 /** Segments of one batch: some 500 mappings at most, about 2 ms. */
 const MOST = 256;
 
+export interface MapMemory {
+  /** Address of the domain records. */
+  readonly domains: number;
+  /** MAP_WINDOW pages of arena and MAP_TABLES bytes, the vif's own. */
+  readonly window: number;
+  readonly requests: number;
+  readonly counters: number;
+}
+
 export class MapUnmap implements Transfer {
   readonly name = 'map';
   readonly cache = 0;
@@ -28,22 +37,18 @@ export class MapUnmap implements Transfer {
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #grants: GrantTable;
+  readonly #domains: number;
   readonly #window: number;
   readonly #requests: number;
   readonly #counters: number;
   /** Requests whose pages are mapped. Between batches 0, unless the kernel refused to unmap. */
   #mapped = 0;
 
-  /** `window`: MAP_WINDOW pages of arena, `requests`: MAP_TABLES bytes; both the vif's own. */
-  constructor(
-    arena: Arena,
-    loops: Loops,
-    grants: GrantTable,
-    memory: { readonly window: number; readonly requests: number; readonly counters: number },
-  ) {
+  constructor(arena: Arena, loops: Loops, grants: GrantTable, memory: MapMemory) {
     this.#arena = arena;
     this.#loops = loops;
     this.#grants = grants;
+    this.#domains = memory.domains;
     this.#window = memory.window;
     this.#requests = memory.requests;
     this.#counters = memory.counters;
@@ -56,12 +61,23 @@ export class MapUnmap implements Transfer {
         this.#refuse(segments, from, n);
         return;
       }
-      const used = loops.mapPrepare(segments, from, n, this.#requests, this.#window, MAP_WINDOW);
+      const used = loops.mapPrepare(
+        this.#domains,
+        segments,
+        from,
+        n,
+        this.#requests,
+        this.#window,
+        MAP_WINDOW,
+      );
       const to = loops.mapNext();
       this.#grants.mapEach(this.#requests, used, this.#window);
       this.#mapped = used;
-      loops.mapSettle(segments, from, to, this.#requests, this.#window, used);
-      loops.moveLocal(segments + from * SEG_SIZE, to - from, this.#counters);
+      const left = loops.mapSettle(segments, from, to, this.#requests, this.#window, used);
+      const list = segments + from * SEG_SIZE;
+      loops.moveLocal(list, to - from, this.#counters);
+      // A guest in private memory (the lab's) has nothing to map.
+      if (left > 0) this.#grants.copy(list, to - from, this.#counters);
       this.#unmapped();
       from = to;
     }

@@ -149,7 +149,7 @@ export class Vif {
       return new Flip(arena, loops, hypervisor.grants, this.#machine.pool, target);
     }
     if (this.#kind === 'map') {
-      const memory = { window: this.window, requests: tables, counters };
+      const memory = { domains, window: this.window, requests: tables, counters };
       return new MapUnmap(arena, loops, hypervisor.grants, memory);
     }
     this.#machine.cacheMaps(this.id, this.domain);

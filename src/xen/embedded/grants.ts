@@ -10,6 +10,7 @@ import {
   DOM_GRANTS,
   DOM_SIZE,
   DOM_TABLE,
+  DOM_UNMAPPABLE,
   DOMAINS_MAX,
   IOV_MAX,
   IOVEC_SIZE,
@@ -49,6 +50,7 @@ export interface DomainMemory {
   /** Arena address of the mapped grant table. */
   readonly table: number;
   readonly grants: number;
+  /** -1: private memory of this process. */
   readonly ramFd: number;
   readonly frames: number;
   /** Address of the whole RAM in this process, outside the arena. */
@@ -69,6 +71,7 @@ export function recordDomain(
   }
   arena.u32[(record + DOM_GRANTS) / 4] = memory.grants;
   arena.u32[(record + DOM_FRAMES) / 4] = memory.frames;
+  arena.u32[(record + DOM_UNMAPPABLE) / 4] = memory.ramFd < 0 ? 1 : 0;
   arena.view.setBigUint64(record + DOM_BASE, BigInt(memory.base), true);
   Atomics.store(arena.u32, (record + DOM_TABLE) / 4, memory.table);
 }
