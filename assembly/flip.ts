@@ -17,8 +17,8 @@ import { grantMark, grantUnmark } from './map';
 import { segAt } from './segment_list';
 import { stackPop } from './stack';
 
-/** S_STATUS of a segment whose bytes lie in their pool page already; nobody else touches a status above 0. */
-const IN_PLACE: i16 = 0x2000;
+/** S_STATUS of a segment whose bytes lie in their pool page already; below TAKEN in move.ts, so that no copy touches it. */
+const IN_PLACE: i16 = 1;
 
 let next: u32 = 0;
 
