@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { Ferry, type Guest, HOST } from './support/ferry.js';
 import { iperf } from './support/iperf.js';
 import { interfaceDrops, protocolCounters } from './support/kernel_counters.js';
@@ -8,7 +9,7 @@ import { lacking, type Place } from './support/place.js';
 const skip = lacking('iperf3', 'ss', 'unshare', 'nsenter', 'ip');
 const MEGABYTE = 1e6;
 
-for (const transfer of ['persistent', 'grant-copy']) {
+for (const transfer of TRANSFER_NAMES) {
   describe(`iperf3, ${transfer}`, { skip }, () => {
     let ferry: Ferry;
     let a: Guest;

@@ -1,5 +1,5 @@
 /** The talk's first question about grants: is exchanging a page cheaper than copying the packet, and from what size on? */
-import { type BreakEven, breakEven, bytesList, medianAt, seriesOf } from '../compare.js';
+import { type BreakEven, breakEven, bytesList, type Crossing, medianAt, seriesOf } from '../compare.js';
 import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
 import { PageLoad, type Way } from '../machine/page_load.js';
 import { flipHere, onCpu, type Place, placesOn } from '../machine/places.js';
@@ -35,7 +35,7 @@ export function pageCases(load: PageLoad, ways: readonly Way[], places: readonly
 
 export function pageMethod(places: readonly Place[], by: string | undefined): string[] {
   return [
-    `Back end on CPU ${places[0]?.backend}; the guest is a thread on ${places.map((p) => `CPU ${p.guest} (${p.name})`).join(' and ')} that reads each packet and writes to every cache line of it between bursts.`,
+    `Back end on CPU ${places[0]?.backend}; the guest is a thread on ${places.map((p) => `CPU ${p.guest} (${p.name})`).join(' and ')} that reads each packet and writes to every cache line of it between bursts. (Whether two CPUs of a virtual machine are two cores is its hypervisor’s to say.)`,
     `A packet lies where a NIC’s DMA would have put it: in a page of the pool for a flip, in a buffer of the back end for a copy. A thread on CPU ${places[0]?.nic} writes it there, which is not timed.`,
     'Only the moves are timed, in bursts of 64, as the back end makes them: grant check and mark, the move, the mark taken away.',
     ...(by === undefined
@@ -107,7 +107,8 @@ export function judge(
     const free = breakEven(seriesOf(series, curve('pre-mapped', place)), flip);
     rows.push([place.name, WAYS['pre-mapped'], sizesOf(free), 'none: copy always cheaper']);
     verdicts.push(verdictOf(even, mapped, flip, place, talk));
-    for (const { at } of even.crossings) marks.push({ at: Math.round(at), label: `here, ${place.name}` });
+    for (const one of even.crossings.filter(confirmed))
+      marks.push({ at: Math.round(one.at), label: `here, ${place.name}` });
   }
   const chart: Chart = {
     title: 'Cost of a packet by its size',
@@ -124,11 +125,15 @@ export function judge(
   return { charts: [chart], tables: [table], verdicts };
 }
 
+/** The order is beyond doubt on either side. */
+const confirmed = (one: Crossing) => one.from !== undefined && one.to !== undefined;
+
 /** For the table: `first` is the copy. */
 function sizesOf(even: BreakEven): string {
   if (even.kind === 'none') return 'not measured';
   if (even.kind === 'first') return 'none: copy cheaper at every size';
   if (even.kind === 'second') return 'none: flip cheaper at every size';
+  if (!even.crossings.every(confirmed)) return 'unclear';
   return even.crossings
     .map((one) => `${Math.round(one.at)}${one.above === 'first' ? ' (copy cheaper above)' : ''}`)
     .join(', ');
