@@ -49,10 +49,10 @@ export class PagePool {
       arena.free(this.start, bytes);
       throw error;
     }
-    this.#uffd = by === 'mremap' ? undefined : openUserFault(by === 'UFFDIO_MOVE');
-    this.by = this.#uffd ? 'UFFDIO_MOVE' : 'mremap';
     try {
-      this.admit(this.start, bytes);
+      this.#uffd = by === 'mremap' ? undefined : this.#openUserFault(bytes, by === undefined);
+      this.by = this.#uffd ? 'UFFDIO_MOVE' : 'mremap';
+      if (!this.#uffd) this.admit(this.start, bytes);
       if (!this.#uffd && movePages(arena.base + this.#spare, arena.base + this.start, PAGE_SIZE) !== 0)
         throw new SetupError('pages cannot change hands here', 'needs Linux ≥ 5.7 (mremap MREMAP_DONTUNMAP)');
     } catch (error) {
@@ -88,7 +88,7 @@ export class PagePool {
   /**
    * Gives the pool's page `page`, taken before, to the guest that has `guest`, an admitted page; the guest's old one is
    * free in the pool afterwards. 0, or a negative errno: then `page` is free again, and the guest has what it had,
-   * or, if it wrote there meanwhile, zeroes.
+   * or, if it wrote there meanwhile, only that.
    */
   exchange(page: number, guest: number): number {
     const { base } = this.#arena;
@@ -116,16 +116,23 @@ export class PagePool {
     this.#arena.free(this.stack, STACK_ITEMS + ((this.end - this.start) / PAGE_SIZE - 1) * 4);
   }
 
+  /** Undefined where the kernel cannot (an older one, or one without it) and another way will do. */
+  #openUserFault(bytes: number, optional: boolean): UserFault | undefined {
+    let uffd: UserFault | undefined;
+    try {
+      uffd = new UserFault();
+      this.#arena.unmap(this.start, bytes);
+      singlePages(this.#arena.base + this.start, bytes);
+      uffd.register(this.#arena.base + this.start, bytes);
+      return uffd;
+    } catch (error) {
+      uffd?.close();
+      if (optional) return undefined;
+      throw error;
+    }
+  }
+
   #move(to: number, from: number): number {
     return this.#uffd ? this.#uffd.move(to, from, PAGE_SIZE) : movePages(to, from, PAGE_SIZE);
-  }
-}
-
-function openUserFault(needed: boolean): UserFault | undefined {
-  try {
-    return new UserFault();
-  } catch (error) {
-    if (needed) throw error;
-    return undefined; // an older kernel, or one without it: mremap does the same
   }
 }
