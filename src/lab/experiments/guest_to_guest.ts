@@ -13,6 +13,7 @@ import { PACKET_SIZES } from './flip_vs_copy.js';
 const ROUNDS = 24;
 
 export const ONE_COPY = 'one copy';
+export const DIRECT_LANE = 'one copy, direct lane';
 export const TWO_COPIES = 'two copies';
 export const COPY_FLIP = 'copy and flip';
 export const AS_IN_2006 = 'map, copy, unmap, and flip';
@@ -24,12 +25,18 @@ interface Form {
 }
 
 /**
- * The sender's pages stay mapped (persistent) in the first three, so that only the steps differ. A sender without a
+ * The sender's pages stay mapped (persistent) in all but the last, and each frame has a descriptor in all but the
+ * direct lane, so that only the steps differ. A sender without a
  * mapping cache of netback's own hands on what is only granted; a receiver that takes no grants gets it through the
  * back end's memory.
  */
 const FORMS: readonly Form[] = [
-  { name: ONE_COPY, sender: { transfer: 'persistent' }, receiver: { transfer: 'persistent' } },
+  {
+    name: ONE_COPY,
+    sender: { transfer: 'persistent', direct: false },
+    receiver: { transfer: 'persistent', direct: false },
+  },
+  { name: DIRECT_LANE, sender: { transfer: 'persistent' }, receiver: { transfer: 'persistent' } },
   {
     name: TWO_COPIES,
     sender: { transfer: 'persistent', wrapTransfer: withoutCache },
@@ -59,7 +66,7 @@ export const guestToGuest: Experiment = {
       ...judgeForms(series, flips),
       method: [
         `Back end on CPU ${cpu}, both guests played by a load generator between its rounds; only the back end’s rounds of ${BURST} packets are timed, through real rings and grants.`,
-        'One copy: from the sender’s page into the receiver’s, both in mapping caches.',
+        'One copy: from the sender’s page into the receiver’s, both in mapping caches. By the direct lane the same copy is made without a descriptor; the verdicts compare what differs in the steps alone.',
         'Two copies: into the back end’s memory, and from there into the receiver’s page; both mapped for good.',
         ...(flips
           ? [

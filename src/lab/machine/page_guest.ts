@@ -4,7 +4,7 @@
  * that its CPU's caches hold them as a guest's would: it reads every word and writes to every cache line.
  */
 import { workerData } from 'node:worker_threads';
-import { setCpus } from '../../sys/sched.js';
+import { pinTo } from '../../sys/sched.js';
 import {
   GUEST_CPU,
   GUEST_DONE,
@@ -31,7 +31,7 @@ for (let turn = 0; ; ) {
   if (n === 0) break;
   if (u32[at + GUEST_CPU] !== cpu) {
     cpu = u32[at + GUEST_CPU];
-    setCpus([cpu]);
+    pinTo([cpu]);
   }
   const words = u32[at + GUEST_LENGTH] >>> 2;
   const fill = u32[at + GUEST_ORDER] === ORDER_FILL;

@@ -2,7 +2,7 @@
 import { Arena } from '../../arena/arena.js';
 import { instantiateLoops } from '../../arena/loops.js';
 import { PagePool } from '../../arena/page_pool.js';
-import { affinity, setCpus } from '../../sys/sched.js';
+import { affinity, pinTo } from '../../sys/sched.js';
 
 export interface Place {
   /** `other CPU`, `same CPU`: in the names of curves. */
@@ -32,11 +32,11 @@ export function placesOn(cpus: readonly number[]): { places: Place[]; missing: s
 /** Runs `body` with the calling thread on one CPU, and lets it go again. */
 export async function onCpu<T>(cpu: number, body: () => Promise<T>): Promise<T> {
   const before = affinity();
-  setCpus([cpu]);
+  pinTo([cpu]);
   try {
     return await body();
   } finally {
-    setCpus(before);
+    pinTo(before);
   }
 }
 

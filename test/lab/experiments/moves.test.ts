@@ -96,7 +96,7 @@ describe('on this machine', () => {
   });
 
   test('guest-to-guest', async () => {
-    const findings = await whole(guestToGuest, 4);
+    const findings = await whole(guestToGuest, 5);
     assert.equal(findings.tables[0]?.rows.length, 9);
   });
 
