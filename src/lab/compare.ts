@@ -19,9 +19,11 @@ export interface BreakEven {
   /** Places where one or the other is lower beyond doubt. */
   readonly first: readonly number[];
   readonly second: readonly number[];
-  /** Places where the intervals overlap, or one is too wide for a verdict. */
+  /** Places where the intervals overlap, or nearly so though one of them is too wide for a verdict. */
   readonly doubtful: readonly number[];
 }
+
+const WIDE_APART = 2;
 
 interface Pair {
   readonly x: number;
@@ -88,6 +90,11 @@ function pairsOf(first: Series, second: Series): Pair[] {
   return pairs.sort((p, q) => p.x - q.x);
 }
 
+/**
+ * The intervals do not overlap. Where one is too wide to be relied on, they have to be a whole factor apart: a figure
+ * that is off by a quarter still is not another one's twentieth part.
+ */
 function apart(a: Point, b: Point): boolean {
-  return !a.wide && !b.wide && (a.high < b.low || b.high < a.low);
+  const factor = a.wide || b.wide ? WIDE_APART : 1;
+  return a.high * factor < b.low || b.high * factor < a.low;
 }

@@ -97,13 +97,18 @@ describe('break-even', () => {
     assert.deepEqual(even.doubtful, SIZES);
   });
 
-  test('a point whose interval is too wide says nothing', () => {
-    const even = breakEven(
-      curve('copy', () => 10, 1, [128, 4096]),
+  test('a point whose interval is too wide says only what is a whole factor apart', () => {
+    const near = breakEven(
+      curve('copy', () => 700, 1, [128, 4096]),
       flip,
     );
-    assert.equal(even.kind, 'first');
-    assert.deepEqual(even.doubtful, [128, 4096]);
+    assert.equal(near.kind, 'first');
+    assert.deepEqual(near.doubtful, [128, 4096]);
+    const far = breakEven(
+      curve('copy', () => 100, 1, [128, 4096]),
+      flip,
+    );
+    assert.deepEqual(far.doubtful, []);
   });
 
   test('equal medians are no crossing of their own; touching intervals are doubtful', () => {

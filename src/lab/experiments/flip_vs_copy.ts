@@ -20,7 +20,7 @@ const NEAR = 2;
 
 export const curve = (way: Way, place: Place) => `${WAYS[way]}, ${place.name}`;
 
-/** One case a way, place and size: a sample of each moves 512 packets. */
+/** One case a way, place and size: a sample of each moves 512 packets, or 2048 that stay mapped. */
 export function pageCases(load: PageLoad, ways: readonly Way[], places: readonly Place[]): Case[] {
   return places.flatMap((place) =>
     ways.flatMap((way) =>
