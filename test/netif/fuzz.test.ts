@@ -92,8 +92,8 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     settle: () => inner.settle(),
     close: () => inner.close(),
   });
-  // The default twice: the direct lane needs mapped pages at both of its ends.
-  const evils = [...TRANSFER_NAMES, DEFAULT_TRANSFER].map((transfer) => {
+  // Twice what has most to be broken: the direct lane's mapped pages, and announced ones.
+  const evils = ([...TRANSFER_NAMES, DEFAULT_TRANSFER, 'static'] as const).map((transfer) => {
     canary();
     const options = { transfer, cachePages: 64, wrapTransfer, multicastControl: true };
     const guest = machine.addBareGuest(`evil-${transfer}`, options);

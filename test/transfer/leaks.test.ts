@@ -3,11 +3,21 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { GRANT_ENTRY_SIZE, GTF_reading, GTF_writing } from '../../src/abi/grant_table.js';
-import { PAGE_RX_FIRST, RX_PAGES } from '../../src/netif/netfront_memory.js';
+import {
+  GREF_BASE,
+  PAGE_CTRL_RING,
+  PAGE_RX_FIRST,
+  PAGE_RX_RING,
+  PAGE_TX_RING,
+  RX_PAGES,
+} from '../../src/netif/netfront_memory.js';
 import { FLIP } from '../../src/transfer/transfer.js';
 import { Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
 import { STRATEGIES } from './transfer.suite.js';
+
+/** TX, RX and control ring: mapped by the machine as long as the domain lives. */
+const RINGS = [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING].map((page) => GREF_BASE + page);
 
 const descriptors = () => readdirSync('/proc/self/fd').length;
 
@@ -45,11 +55,7 @@ for (const strategy of STRATEGIES) {
         const window = arena.u8.subarray(vif.window, vif.window + 64 * 4096);
         assert.ok(window.every((byte) => byte === 0));
       }
-      machine.hypervisor.grants.unmap(
-        guest.domain.domid,
-        guest.domain.ramFd < 0 ? [] : [8 + 1, 8 + 2],
-        vif.rings,
-      );
+      machine.hypervisor.grants.unmap(guest.domain.domid, guest.domain.ramFd < 0 ? [] : RINGS, vif.rings);
       for (let gref = 0; gref < guest.domain.grants; gref++) {
         const flags = arena.u8[guest.domain.table + gref * GRANT_ENTRY_SIZE];
         assert.equal(flags & (GTF_reading | GTF_writing), 0, `reference ${gref} is still marked`);

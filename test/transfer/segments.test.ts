@@ -183,7 +183,7 @@ for (const strategy of STRATEGIES) {
         if ((flags & (GTF_reading | GTF_writing)) !== 0) marked.push(gref);
       }
       // The rings stay mapped as long as the vif is connected; in private memory they are not mapped at all.
-      assert.equal(marked.length, guest.domain.ramFd < 0 ? 0 : 2);
+      assert.equal(marked.length, guest.domain.ramFd < 0 ? 0 : 3);
       machine.close();
     });
   });
