@@ -35,6 +35,10 @@ export const IFLA_LINKINFO = 18;
 export const IFLA_NET_NS_PID = 19;
 export const IFLA_NET_NS_FD = 28;
 export const IFLA_EXT_MASK = 29;
+/** How many have asked for promiscuous mode, the kernel itself among them. */
+export const IFLA_PROMISCUITY = 30;
+/** There if the other end of the link is in another network namespace. */
+export const IFLA_LINK_NETNSID = 37;
 export const IFLA_GSO_MAX_SIZE = 41;
 export const IFLA_GRO_MAX_SIZE = 58;
 /** In IFLA_EXT_MASK: leave the statistics out of the answer. */
@@ -42,6 +46,8 @@ export const RTEXT_FILTER_SKIP_STATS = 8;
 // Inside IFLA_LINKINFO.
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
+/** Kind of the master. */
+export const IFLA_INFO_SLAVE_KIND = 4;
 
 // struct ifaddrmsg.
 export const IFADDR_FAMILY = 0;

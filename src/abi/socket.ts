@@ -1,5 +1,6 @@
 /** Sockets and ancillary data: asm-generic/socket.h, linux/socket.h, linux/un.h; layouts of LP64 glibc. */
 
+export const AF_UNSPEC = 0;
 export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;

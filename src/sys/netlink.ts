@@ -94,7 +94,7 @@ function toLinkInfo({ payload }: NetlinkMessage): LinkInfo {
   return {
     index: view.getInt32(rt.IFINFO_INDEX, true),
     name: textOf(attributes.get(rt.IFLA_IFNAME) ?? new Uint8Array()),
-    mac: mac?.length === 6 ? Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':') : '',
+    mac: mac?.length === 6 ? macText(mac) : '',
     mtu: number(rt.IFLA_MTU),
     up: (flags & rt.IFF_UP) !== 0,
     carrier: (flags & rt.IFF_LOWER_UP) !== 0,
@@ -137,7 +137,13 @@ function indexOf(call: string, name: string): number {
   return index;
 }
 
-function macBytes(mac: Uint8Array | string): Uint8Array {
+/** `02:00:00:00:00:01` */
+export function macText(mac: Uint8Array): string {
+  return Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/** The six bytes of a MAC address. Throws SetupError. */
+export function macBytes(mac: Uint8Array | string): Uint8Array {
   if (typeof mac === 'string' && !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac)) {
     throw new SetupError(`${JSON.stringify(mac)} is not a MAC address`, 'write it like 02:00:00:00:00:01');
   }

@@ -299,4 +299,81 @@ export const TABLE: Record<string, HeaderTable> = {
       RTMSG_SIZE: 'sizeof(struct rtmsg)',
     },
   },
+  resource: { headers: ['sys/resource.h'] },
+  if_packet: {
+    headers: ['stddef.h', 'sys/socket.h', 'linux/if_packet.h'],
+    C: {
+      ...offsets('PACKET_MREQ_', 'struct packet_mreq', 'IFINDEX:mr_ifindex TYPE:mr_type ALEN:mr_alen'),
+      PACKET_MREQ_ADDRESS: 'offsetof(struct packet_mreq, mr_address)',
+      PACKET_MREQ_SIZE: 'sizeof(struct packet_mreq)',
+    },
+  },
+  pkt_sched: {
+    headers: ['stddef.h', 'sys/socket.h', 'linux/rtnetlink.h', 'linux/pkt_sched.h', 'linux/pkt_cls.h'],
+    C: {
+      ...offsets('TCMSG_', 'struct tcmsg', 'FAMILY:tcm_family IFINDEX:tcm_ifindex HANDLE:tcm_handle'),
+      ...offsets('TCMSG_', 'struct tcmsg', 'PARENT:tcm_parent INFO:tcm_info'),
+      TCMSG_SIZE: 'sizeof(struct tcmsg)',
+    },
+  },
+  bpf_insn: {
+    headers: ['stddef.h', 'linux/bpf.h', 'linux/bpf_common.h'],
+    C: {
+      ...offsets('INSN_', 'struct bpf_insn', 'code off imm'),
+      INSN_SIZE: 'sizeof(struct bpf_insn)',
+      MAX_BPF_STACK: '512', // linux/filter.h, not exported
+    },
+  },
+  bpf_skb: {
+    headers: ['stddef.h', 'linux/bpf.h', 'linux/pkt_cls.h', 'linux/if_packet.h'],
+    C: {
+      ...offsets('SKB_', 'struct __sk_buff', 'len pkt_type mark protocol vlan_present vlan_tci'),
+      ...offsets('SKB_', 'struct __sk_buff', 'ingress_ifindex ifindex cb data data_end'),
+    },
+  },
+  bpf: {
+    headers: ['stddef.h', 'linux/bpf.h'],
+    C: {
+      ...offsets(
+        'MAP_CREATE_',
+        'union bpf_attr',
+        'TYPE:map_type key_size value_size max_entries FLAGS:map_flags NAME:map_name',
+      ),
+      ...offsets('MAP_ELEM_', 'union bpf_attr', 'FD:map_fd key value flags'),
+      ...offsets('PROG_LOAD_', 'union bpf_attr', 'TYPE:prog_type insn_cnt insns license log_level log_size'),
+      ...offsets('PROG_LOAD_', 'union bpf_attr', 'log_buf NAME:prog_name'),
+      ...offsets('TEST_RUN_', 'union bpf_attr', 'PROG_FD:test.prog_fd RETVAL:test.retval REPEAT:test.repeat'),
+      ...offsets('TEST_RUN_', 'union bpf_attr', 'DATA_SIZE_IN:test.data_size_in DATA_IN:test.data_in'),
+      ...offsets('TEST_RUN_', 'union bpf_attr', 'DATA_SIZE_OUT:test.data_size_out DATA_OUT:test.data_out'),
+      ...offsets('TEST_RUN_', 'union bpf_attr', 'DURATION:test.duration'),
+      GET_ID: 'offsetof(union bpf_attr, prog_id)',
+      ...offsets('INFO_', 'union bpf_attr', 'FD:info.bpf_fd LEN:info.info_len POINTER:info.info'),
+      ...offsets('PROG_INFO_', 'struct bpf_prog_info', 'type id XLATED_LEN:xlated_prog_len name'),
+      PROG_INFO_SIZE: 'offsetof(struct bpf_prog_info, name) + BPF_OBJ_NAME_LEN',
+      ...offsets('MAP_INFO_', 'struct bpf_map_info', 'type id key_size value_size max_entries name'),
+      MAP_INFO_SIZE: 'offsetof(struct bpf_map_info, name) + BPF_OBJ_NAME_LEN',
+      ...offsets('LINK_INFO_', 'struct bpf_link_info', 'type id prog_id TCX_IFINDEX:xdp.ifindex'),
+      LINK_INFO_TCX_ATTACH_TYPE: 'offsetof(struct bpf_link_info, xdp.ifindex) + 4',
+      LINK_INFO_SIZE: 'offsetof(struct bpf_link_info, xdp.ifindex) + 8',
+      ...offsets('LINK_CREATE_', 'union bpf_attr', 'PROG_FD:link_create.prog_fd FLAGS:link_create.flags'),
+      ...offsets('LINK_CREATE_', 'union bpf_attr', 'TARGET_IFINDEX:link_create.target_ifindex'),
+      ...offsets('LINK_CREATE_', 'union bpf_attr', 'ATTACH_TYPE:link_create.attach_type'),
+      LINK_CREATE_TCX_RELATIVE_ID: 'offsetof(union bpf_attr, link_create.target_btf_id)',
+      LINK_CREATE_TCX_EXPECTED_REVISION: 'offsetof(union bpf_attr, link_create.target_btf_id) + 8',
+      ...offsets('QUERY_', 'union bpf_attr', 'TARGET_IFINDEX:query.target_fd ATTACH_TYPE:query.attach_type'),
+      ...offsets('QUERY_', 'union bpf_attr', 'PROG_IDS:query.prog_ids COUNT:query.prog_cnt'),
+      // After prog_attach_flags, itself since Linux 6.0: link_ids, link_attach_flags, revision, each a u64.
+      QUERY_LINK_IDS: 'offsetof(union bpf_attr, query.prog_cnt) + 16',
+      QUERY_REVISION: 'offsetof(union bpf_attr, query.prog_cnt) + 32',
+    },
+    NEWER: {
+      BPF_TCX_INGRESS: { since: '6.6', value: 46 },
+      BPF_TCX_EGRESS: { since: '6.6', value: 47 },
+      BPF_LINK_TYPE_TCX: { since: '6.6', value: 11 },
+      BPF_F_BEFORE: { since: '6.6', value: 8 },
+      BPF_F_AFTER: { since: '6.6', value: 16 },
+      BPF_F_ID: { since: '6.6', value: 32 },
+      BPF_F_LINK: { since: '6.6', value: 8192 },
+    },
+  },
 };

@@ -1,0 +1,155 @@
+/**
+ * Attachment as filters of the clsact qdisc. They outlive a killed process, so each says in its name whose it is:
+ *
+ *   netferry/<pid>/<the process's start time>[/qdisc]
+ *
+ * `/qdisc`: we made the qdisc, and take it away with the last filter. Who comes next takes away what a dead process
+ * left (same name's start, no such process), refuses while it lives, and touches no other filter. Handle and kind
+ * are fixed too: 0x4e460001, bpf.
+ */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { SetupError, SysError } from '../sys/errors.js';
+import {
+  clsactAdd,
+  clsactDelete,
+  type Filter,
+  filterAdd,
+  filterDelete,
+  filterList,
+  ingressQdisc,
+  type Side,
+} from '../sys/traffic_control.js';
+import {
+  type Attachment,
+  type Order,
+  type Orders,
+  OURS,
+  type Programs,
+  type Target,
+  taken,
+} from './attachment.js';
+
+const HANDLE = 0x4e46_0001;
+const MADE_QDISC = '/qdisc';
+const PRIORITY_MAX = 0xffff;
+const SIDES: readonly Side[] = ['ingress', 'egress'];
+const { EINVAL, ENODEV, ENOENT } = constants.errno;
+
+export function attachClsact(target: Target, programs: Programs, orders: Orders): Attachment {
+  const madeBefore = removeLeftovers(target);
+  const there = ingressQdisc(target.ifindex);
+  if (there === 'ingress' && programs.egress !== undefined) {
+    throw new SetupError(
+      `${target.name} has an ingress qdisc, which leaves no place for clsact`,
+      `remove it (tc qdisc del dev ${target.name} ingress) or put a clsact qdisc in its place`,
+    );
+  }
+  if (there === undefined) clsactAdd(target.ifindex, target.name);
+  const name = `${OURS}/${process.pid}/${startTime(process.pid)}${there && !madeBefore ? '' : MADE_QDISC}`;
+
+  let open = true;
+  const undo = () => {
+    if (!open) return;
+    open = false;
+    process.off('exit', undo);
+    removeOwn(target, name);
+  };
+  process.once('exit', undo);
+  try {
+    addSide(target, 'ingress', programs.ingress, orders.ingress ?? 'first', name);
+    if (programs.egress !== undefined) {
+      addSide(target, 'egress', programs.egress, orders.egress ?? 'first', name);
+    }
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  const sides = programs.egress === undefined ? 1 : 2;
+  return {
+    mode: 'clsact',
+    ifindex: target.ifindex,
+    attached: () => open && ours(target).filter((filter) => filter.name === name).length === sides,
+    close: undo,
+  };
+}
+
+function addSide(target: Target, side: Side, fd: number, order: Order, name: string): void {
+  const priority = priorityOf(target, side, order);
+  filterAdd(target.ifindex, { side, priority, handle: HANDLE, name, fd }, `${target.name} ${side}`);
+}
+
+/**
+ * Lower runs first; among bpf filters of one priority the newest runs first, so ours may share a foreign one's
+ * priority to run before it.
+ */
+function priorityOf(target: Target, side: Side, order: Order): number {
+  if (order === 'first') return 1;
+  if (order === 'last') return PRIORITY_MAX;
+  const id = 'before' in order ? order.before : order.after;
+  const other = filterList(target.ifindex, side).find(({ programId }) => programId === id);
+  if (!other) throw new SetupError(`${target.name} has no filter of eBPF program ${id} on ${side}`);
+  if ('before' in order) return other.priority;
+  if (other.priority === PRIORITY_MAX) {
+    throw new SetupError(`nothing can run after priority ${PRIORITY_MAX} on ${target.name} ${side}`);
+  }
+  return other.priority + 1;
+}
+
+/** Filters that bear our handle and name, of whatever process; [] where there is no qdisc or no interface. */
+function ours(target: Target): Filter[] {
+  try {
+    return SIDES.flatMap((side) => filterList(target.ifindex, side)).filter(
+      ({ kind, handle, name }) => kind === 'bpf' && handle === HANDLE && name.startsWith(`${OURS}/`),
+    );
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}
+
+/** True: there were some, and the qdisc that still stands is of our making. Throws SetupError if the owner lives. */
+function removeLeftovers(target: Target): boolean {
+  const left = ours(target);
+  for (const { name } of left) {
+    const [, pid, start] = name.split('/');
+    if (startTime(Number(pid)) === start) throw taken(target, `process ${pid}`);
+  }
+  for (const filter of left) quietly(() => filterDelete(target.ifindex, filter, target.name));
+  return left.some(({ name }) => name.endsWith(MADE_QDISC));
+}
+
+function removeOwn(target: Target, name: string): void {
+  for (const filter of ours(target)) {
+    if (filter.name === name) quietly(() => filterDelete(target.ifindex, filter, target.name));
+  }
+  if (!name.endsWith(MADE_QDISC)) return;
+  quietly(() => {
+    if (ingressQdisc(target.ifindex) !== 'clsact') return;
+    const others = SIDES.flatMap((side) => filterList(target.ifindex, side));
+    if (others.length === 0) clsactDelete(target.ifindex, target.name);
+  });
+}
+
+/** For what somebody else, or the interface's end, may have taken away meanwhile. */
+function quietly(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof SysError && [ENOENT, ENODEV, EINVAL].includes(error.errno);
+}
+
+/** Clock ticks after boot at which a process started (field 22 of /proc/PID/stat); '' if there is none such. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * Direct routing in the kernel, the bridge's replacement: frames between ports (kernel interfaces), the host and the
+ * wire behind an uplink go by MAC, at the bottom of the stack.
+ *
+ *        guest        guest     user-space vifs          host
+ *          │            │             │                   │  ▲
+ *     ┌────▼────┐  ┌────▼────┐   ┌────▼─────┐        ┌────▼──┴───┐
+ *     │  veth   │  │   tap   │   │ crossing │        │ uplink    │
+ *     │ ingress │  │ ingress │   │  ingress │        │ out │ in  │
+ *     └────┬────┘  └────┬────┘   └────┬─────┘        └──┬────▲───┘
+ *          └────────────┴── macs ─────┴─────────────────┴────┴──── wire
+ *
+ * The caller's forwarding table is the truth; the maps here mirror it (`setMac`). Only learned MACs are the
+ * kernel's own finding. All calls are synchronous set-up calls in the network namespace of the calling thread;
+ * they throw SetupError (what to mend) or SysError (what the kernel refused) and then leave things as they were.
+ * With TCX everything ends with the process, however it ends; with clsact on exit, and after a SIGKILL at the next
+ * start (`attach_clsact.ts`).
+ */
+
+import { SetupError } from '../sys/errors.js';
+import { close } from '../sys/libc.js';
+import { macBytes } from '../sys/netlink.js';
+import { attach, bestMode } from './attach.js';
+import type { Mode, Orders, Target } from './attachment.js';
+import { hasPeer, usableDevice } from './device.js';
+import { GroupList } from './groups.js';
+import { type LearnedMac, learnedMacs } from './learning.js';
+import { loadProgram } from './loader.js';
+import { type Counters, Maps } from './maps.js';
+import type { HookOptions, Mac, PortOptions } from './options.js';
+import { HookPort, keyOf } from './port.js';
+import { portGroup } from './programs/group.js';
+import { PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
+import { portIngress } from './programs/port.js';
+import { Uplink } from './uplink.js';
+
+export class Hook {
+  readonly #maps: Maps;
+  readonly #groups: GroupList;
+  readonly #ports = new Map<number, HookPort>();
+  /** Whose a MAC is: a port's id, or SLOT_HOST. */
+  readonly #owners = new Map<string, number>();
+  readonly #mode: Mode | undefined;
+  #uplink: Uplink | undefined;
+  #closed = false;
+
+  /** Attaches the uplink, if there is one. Throws SetupError, SysError; then nothing is attached. */
+  constructor(options: HookOptions = {}) {
+    this.#mode = options.mode;
+    this.#maps = new Maps();
+    this.#groups = new GroupList(this.#maps);
+    try {
+      const group = loadProgram(portGroup(), this.#maps.descriptors);
+      this.#maps.setProgram(PROGRAM_GROUP, group);
+      close(group);
+      this.setUplink(options.uplink, options.orders);
+    } catch (error) {
+      this.#maps.close();
+      throw error;
+    }
+  }
+
+  /** The uplink, while there is one. */
+  get uplink(): Uplink | undefined {
+    return this.#uplink;
+  }
+
+  ports(): readonly HookPort[] {
+    return [...this.#ports.values()];
+  }
+
+  /** Another uplink, the same once more after it vanished and came back, or none. Ports go on meanwhile. */
+  setUplink(name: string | undefined, orders: Orders = {}): void {
+    this.#dropUplink();
+    if (name === undefined) {
+      this.#configure();
+      return;
+    }
+    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, orders);
+    this.#uplink = uplink;
+    try {
+      this.#own(uplink.mac, SLOT_HOST, uplink.name);
+      for (const port of this.#ports.values()) for (const mac of port.macs.values()) uplink.receive(mac);
+      this.#adjustReception();
+      this.#configure();
+    } catch (error) {
+      this.#dropUplink();
+      this.#configure();
+      throw error;
+    }
+  }
+
+  /** Adds a port; returns its id. */
+  addPort(options: PortOptions): number {
+    const device = usableDevice(options.name, 'port');
+    if (options.peer && !hasPeer(device)) {
+      throw new SetupError(
+        `${device.name} is no veth whose other end is in another namespace`,
+        'only there can frames skip the interface',
+      );
+    }
+    const macs = (options.macs ?? []).map(macBytes);
+    for (const mac of macs) this.#isFree(mac);
+    for (const port of this.#ports.values()) {
+      if (port.ifindex === device.index) throw new SetupError(`${device.name} is a port already`);
+      if (options.fallback && port.fallback) throw new SetupError(`${port} is the fallback already`);
+    }
+    const port = new HookPort(this.#freeId(), {
+      name: device.name,
+      ifindex: device.index,
+      peer: options.peer ?? hasPeer(device),
+      learn: options.learn ?? 0,
+      fallback: options.fallback ?? false,
+    });
+    port.addresses = options.addresses;
+    port.allowed(); // malformed addresses throw before anything is done
+    this.#maps.clearCounters(port.id);
+    this.#maps.setLearned(port.id, 0, port.learn);
+    this.#ports.set(port.id, port);
+    try {
+      this.#maps.setPort(port.id, port.entry());
+      for (const mac of macs) this.#giveMac(port, mac);
+      this.#mirrorAddresses(port);
+      const program = loadProgram(portIngress(port.id), this.#maps.descriptors);
+      try {
+        const target = { ifindex: port.ifindex, name: port.name };
+        port.attachment = attach(target, { ingress: program }, this.#modeOf(target), {
+          ingress: options.order ?? 'first',
+        });
+      } finally {
+        close(program);
+      }
+      this.#groups.add(port.id, port.ifindex);
+      this.#configure();
+      this.#adjustReception();
+    } catch (error) {
+      this.removePort(port.id);
+      throw error;
+    }
+    return port.id;
+  }
+
+  /** Takes a port away; its interface may be gone already. Frames for its MACs go where unknown ones go. */
+  removePort(id: number): void {
+    const port = this.#port(id);
+    this.#groups.remove(id);
+    this.#configure();
+    for (const mac of [...port.macs.values()]) this.#takeMac(port, mac);
+    port.attachment?.close();
+    for (const { mac, port: owner } of this.learned()) if (owner === id) this.#maps.removeMac(macBytes(mac));
+    port.addresses = undefined;
+    this.#mirrorAddresses(port);
+    this.#maps.setPort(id, undefined);
+    this.#ports.delete(id);
+    this.#configure();
+    this.#adjustReception();
+  }
+
+  /** Says whose a MAC is: a port's (taken from whichever port had it), or the host's (another beside the uplink's). */
+  setMac(mac: Mac, owner: number | 'host'): void {
+    const bytes = macBytes(mac);
+    if (owner === 'host') {
+      this.#isFree(bytes);
+      this.#own(bytes, SLOT_HOST, 'the host');
+      return;
+    }
+    const port = this.#port(owner);
+    const before = this.#owners.get(keyOf(bytes));
+    if (before === port.id) return;
+    if (before === undefined || before === SLOT_HOST) {
+      this.#isFree(bytes);
+      this.#giveMac(port, bytes);
+      return;
+    }
+    // The map's entry changes in one step, so no frame on its way meets a table without it.
+    this.#maps.setMac(bytes, port.id, false);
+    this.#owners.set(keyOf(bytes), port.id);
+    port.macs.set(keyOf(bytes), bytes);
+    const loser = this.#port(before);
+    loser.macs.delete(keyOf(bytes));
+    for (const one of [loser, port]) this.#refresh(one);
+  }
+
+  /** The MAC is nobody's. Nothing happens if it was not. */
+  removeMac(mac: Mac): void {
+    const bytes = macBytes(mac);
+    const owner = this.#owners.get(keyOf(bytes));
+    if (owner === undefined) return;
+    if (owner !== SLOT_HOST) this.#takeMac(this.#port(owner), bytes);
+    else this.#disown(bytes);
+  }
+
+  /** What the port may be sender of; undefined: not checked. */
+  setAddresses(id: number, addresses: readonly string[] | undefined): void {
+    const port = this.#port(id);
+    const before = port.addresses;
+    port.addresses = addresses;
+    try {
+      port.allowed();
+    } catch (error) {
+      port.addresses = before;
+      throw error;
+    }
+    this.#refresh(port);
+  }
+
+  /** Of a port, of what was carried to and from the wire, or the host. */
+  counters(of: number | 'wire' | 'host'): Counters {
+    if (of === 'wire') return this.#maps.counters(SLOT_WIRE);
+    if (of === 'host') return this.#maps.counters(SLOT_HOST);
+    return this.#maps.counters(this.#port(of).id);
+  }
+
+  /** MACs found by learning. */
+  learned(): LearnedMac[] {
+    return learnedMacs(this.#maps);
+  }
+
+  /** Forgets learned MACs not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */
+  forgetLearned(idleMs: number): void {
+    const counts = new Map<number, number>();
+    for (const entry of this.learned()) {
+      if (entry.idleMs >= idleMs) this.#maps.removeMac(macBytes(entry.mac));
+      else counts.set(entry.port, (counts.get(entry.port) ?? 0) + 1);
+    }
+    for (const { id, learn } of this.#ports.values()) {
+      if (learn > 0) this.#maps.setLearned(id, counts.get(id) ?? 0, learn);
+    }
+  }
+
+  /** Names of interfaces whose programs are no longer in place: the interface went, or somebody took them away. */
+  detached(): string[] {
+    const lost = this.ports().filter(({ attachment }) => attachment?.attached() === false);
+    const names = lost.map(({ name }) => name);
+    return this.#uplink?.attached() === false ? [this.#uplink.name, ...names] : names;
+  }
+
+  /** Takes everything away; twice is nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const id of [...this.#ports.keys()]) this.removePort(id);
+    this.#dropUplink();
+    this.#maps.close();
+  }
+
+  #port(id: number): HookPort {
+    const port = this.#ports.get(id);
+    if (!port) throw new SetupError(`no port ${id}`);
+    return port;
+  }
+
+  #freeId(): number {
+    for (let id = SLOT_PORTS; id < SLOTS; id++) if (!this.#ports.has(id)) return id;
+    throw new SetupError(`${SLOTS - SLOT_PORTS} ports are the most`);
+  }
+
+  #modeOf(target: Target): Mode {
+    return this.#mode ?? bestMode(target);
+  }
+
+  /** Throws SetupError for a MAC that cannot be a guest's now. */
+  #isFree(mac: Uint8Array): void {
+    const text = keyOf(mac);
+    if (mac[0] & 1)
+      throw new SetupError(`${text} is a group address`, 'the first byte of a MAC must be even');
+    if (mac.every((byte) => byte === 0)) throw new SetupError(`${text} is no MAC of anybody`);
+    const owner = this.#owners.get(text);
+    if (owner === SLOT_HOST) throw new SetupError(`${text} is the host's own MAC`, 'give the guest another');
+    if (owner !== undefined) throw new SetupError(`${text} belongs to ${this.#port(owner)} already`);
+  }
+
+  #own(mac: Uint8Array, slot: number, name: string): void {
+    const before = this.#owners.get(keyOf(mac));
+    if (before !== undefined && before !== slot) {
+      throw new SetupError(`${keyOf(mac)} of ${name} belongs to ${this.#port(before)} already`);
+    }
+    this.#maps.setMac(mac, slot, false); // over an entry that was learned
+    this.#owners.set(keyOf(mac), slot);
+  }
+
+  #disown(mac: Uint8Array): void {
+    this.#maps.removeMac(mac);
+    this.#owners.delete(keyOf(mac));
+  }
+
+  #giveMac(port: HookPort, mac: Uint8Array): void {
+    this.#uplink?.receive(mac);
+    this.#own(mac, port.id, port.name);
+    port.macs.set(keyOf(mac), mac);
+    this.#refresh(port);
+  }
+
+  #takeMac(port: HookPort, mac: Uint8Array): void {
+    port.macs.delete(keyOf(mac));
+    this.#disown(mac);
+    this.#uplink?.receiveNoLonger(mac);
+    this.#refresh(port);
+  }
+
+  /** The port's entry and addresses, after its MACs or addresses changed. */
+  #refresh(port: HookPort): void {
+    this.#mirrorAddresses(port);
+    this.#maps.setPort(port.id, port.entry());
+  }
+
+  #mirrorAddresses(port: HookPort): void {
+    const wanted = port.allowed();
+    const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
+    for (const address of wanted) this.#maps.setAddress(port.id, address, true);
+    for (const address of port.entered) {
+      if (!wanted.some((one) => same(one, address))) this.#maps.setAddress(port.id, address, false);
+    }
+    port.entered = wanted;
+  }
+
+  #dropUplink(): void {
+    const uplink = this.#uplink;
+    if (!uplink) return;
+    this.#uplink = undefined;
+    uplink.close();
+    this.#disown(uplink.mac);
+  }
+
+  /** Guests join groups that the NIC's filter knows nothing of (ND's, first of all), and learned MACs are in none. */
+  #adjustReception(): void {
+    const learning = this.ports().some(({ learn }) => learn > 0);
+    this.#uplink?.receiveMore({ groups: this.#ports.size > 0, all: learning });
+  }
+
+  #configure(): void {
+    const fallback = this.ports().find((port) => port.fallback)?.id ?? 0;
+    const uplink = this.#uplink?.ifindex ?? 0;
+    this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length });
+  }
+}

@@ -1,0 +1,29 @@
+/** How a hook and its ports are asked for. */
+import type { Mode, Order, Orders } from './attachment.js';
+
+export type Mac = Uint8Array | string;
+
+export interface HookOptions {
+  /** Interface that leads to the wire; absent: none yet. */
+  readonly uplink?: string;
+  /** Default: TCX where the kernel has it, else clsact. */
+  readonly mode?: Mode;
+  /** Where among others' programs on the uplink; default: first on both sides, at the bottom. */
+  readonly orders?: Orders;
+}
+
+export interface PortOptions {
+  /** Interface, in this namespace. */
+  readonly name: string;
+  /** MACs that are behind it; it may send from these alone. More by setMac. */
+  readonly macs?: readonly Mac[];
+  /** IP addresses without prefix: the port may be sender (IP, ARP, ND) of these alone. Absent: not checked. */
+  readonly addresses?: readonly string[];
+  /** How many other MACs it may learn from what it sends; default 0. */
+  readonly learn?: number;
+  /** Frames arrive at the other end of a veth without passing through it; default: where that can be. */
+  readonly peer?: boolean;
+  /** While there is no uplink, unknown unicast goes here (one port at most). */
+  readonly fallback?: boolean;
+  readonly order?: Order;
+}

@@ -1,0 +1,73 @@
+/** One port of the hook as its owner knows it; `hook.ts` keeps them. */
+
+import { parseAddress } from '../sys/inet.js';
+import { macText } from '../sys/netlink.js';
+import type { Attachment } from './attachment.js';
+import type { PortEntry } from './maps.js';
+import { PORT_CHECKED, PORT_LEARN, PORT_PEER } from './programs/layout.js';
+
+export class HookPort {
+  readonly id: number;
+  readonly name: string;
+  readonly ifindex: number;
+  /** Frames to it skip its interface (bpf_redirect_peer). */
+  readonly peer: boolean;
+  /** MACs it may learn; 0: none. */
+  readonly learn: number;
+  /** Where unknown unicast goes while there is no uplink. */
+  readonly fallback: boolean;
+  /** MACs the table gives it, in the order given. Those learned are in the map alone. */
+  readonly macs = new Map<string, Uint8Array>();
+  /** As given; undefined: not checked. */
+  addresses: readonly string[] | undefined;
+  /** What is in the map for them. */
+  entered: Uint8Array[] = [];
+  attachment: Attachment | undefined;
+
+  constructor(id: number, fixed: Pick<HookPort, 'name' | 'ifindex' | 'peer' | 'learn' | 'fallback'>) {
+    this.id = id;
+    this.name = fixed.name;
+    this.ifindex = fixed.ifindex;
+    this.peer = fixed.peer;
+    this.learn = fixed.learn;
+    this.fallback = fixed.fallback;
+  }
+
+  /** What the programs see. */
+  entry(): PortEntry {
+    const flags =
+      (this.peer ? PORT_PEER : 0) |
+      (this.learn > 0 ? PORT_LEARN : 0) |
+      (this.addresses === undefined ? 0 : PORT_CHECKED);
+    const [first] = this.macs.values();
+    return { ifindex: this.ifindex, flags, mac: first };
+  }
+
+  /**
+   * The addresses to let through: those given, and, with an IPv6 one among them, the link-local address that every
+   * stack makes of its MAC (RFC 4291, appendix A) and cannot do ND without.
+   */
+  allowed(): Uint8Array[] {
+    if (this.addresses === undefined) return [];
+    const given = this.addresses.map((text) => parseAddress(text).bytes);
+    if (!given.some(({ length }) => length === 16)) return given;
+    return [...given, ...Array.from(this.macs.values(), linkLocal)];
+  }
+
+  toString(): string {
+    return `${this.name} (${[...this.macs.keys()].join(', ') || 'no MAC'})`;
+  }
+}
+
+/** fe80::/64 with the modified EUI-64 of a MAC. */
+export function linkLocal(mac: Uint8Array): Uint8Array {
+  const address = new Uint8Array(16);
+  address.set([0xfe, 0x80]);
+  address.set([mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]], 8);
+  return address;
+}
+
+/** The key under which a MAC is known: its text. */
+export function keyOf(mac: Uint8Array): string {
+  return macText(mac);
+}

@@ -1,0 +1,119 @@
+/**
+ * The records in the hook's maps, as programs and user space both see them. Little-endian.
+ *
+ *   macs       hash    MAC as u64 key        → slot, flags, when last seen: where a frame to that MAC goes
+ *   ports      array   slot                  → interface, flags, own MAC
+ *   groups     array   0 … count-1           → interface and slot of each receiver of group frames
+ *   addresses  hash    slot, family, address → the IP addresses a port may use
+ *   learned    array   slot                  → how many MACs the port has in `macs` by learning, and may have
+ *   counters   per-CPU array, slot           → u64 each, COUNTERS below
+ *   config     array of one                  → uplink, fallback, count of group receivers
+ *   programs   program array                 → what ports' programs end in: a tail call
+ */
+
+/** Slot of the wire behind the uplink. No frame goes there by table: what nobody owns does. */
+export const SLOT_WIRE = 0;
+/** Slot of the host's own stack, behind the uplink. */
+export const SLOT_HOST = 1;
+/** First slot of a port. */
+export const SLOT_PORTS = 2;
+/** Slots: wire, host and 510 ports. */
+export const SLOTS = 512;
+export const MACS_MAX = 16_384;
+export const ADDRESSES_MAX = 8192;
+
+// MAC: six bytes in wire order, the first in the lowest byte of the u64.
+export const MAC_KEY_SIZE = 8;
+export const MAC_SLOT = 0;
+export const MAC_FLAGS = 4;
+/** CLOCK_MONOTONIC nanoseconds, of learned MACs only. */
+export const MAC_SEEN = 8;
+export const MAC_ENTRY_SIZE = 16;
+/** The program entered it, not the table's owner. */
+export const MAC_LEARNED = 1;
+
+/** 0: nobody there. */
+export const PORT_IFINDEX = 0;
+export const PORT_FLAGS = 4;
+export const PORT_MAC = 8;
+export const PORT_ENTRY_SIZE = 16;
+/** Frames skip the interface and arrive at its other end: bpf_redirect_peer. */
+export const PORT_PEER = 1;
+/** Source MACs are learned. */
+export const PORT_LEARN = 2;
+/** IP, ARP and ND senders must be in `addresses`. */
+export const PORT_CHECKED = 4;
+
+/** 0: a hole. */
+export const GROUP_IFINDEX = 0;
+export const GROUP_SLOT = 4;
+export const GROUP_ENTRY_SIZE = 8;
+
+export const ADDRESS_SLOT = 0;
+/** 4 or 6. */
+export const ADDRESS_FAMILY = 4;
+/** An IPv4 address has four bytes, then zeros. */
+export const ADDRESS_BYTES = 8;
+export const ADDRESS_KEY_SIZE = 24;
+export const ADDRESS_ENTRY_SIZE = 4;
+
+export const LEARNED_COUNT = 0;
+export const LEARNED_MAX = 4;
+export const LEARNED_ENTRY_SIZE = 8;
+
+/** 0: no uplink. */
+export const CONFIG_UPLINK = 0;
+/** Slot of the port where unknown unicast goes when there is no uplink; 0: nowhere. */
+export const CONFIG_FALLBACK = 4;
+/** How many entries of `groups` are looked at. */
+export const CONFIG_GROUPS = 8;
+export const CONFIG_SIZE = 16;
+
+/** In `programs`: where a port's group frames go. */
+export const PROGRAM_GROUP = 0;
+export const PROGRAMS = 1;
+
+/**
+ * Counters of a slot, seen from the switch: `rx` came from there, `tx` went there. Those of wire and host hold
+ * what was carried for ports; the host's own traffic with the wire is not touched and not counted.
+ */
+export const COUNTERS = [
+  'rxFrames',
+  'rxBytes',
+  'txFrames',
+  'txBytes',
+  /** No whole Ethernet header. */
+  'dropRunt',
+  /** Source MAC is a group or another's. */
+  'dropSpoofedMac',
+  /** ARP sender is not the port's. */
+  'dropSpoofedArp',
+  /** Neighbour discovery for another's address or MAC, router advertisement or redirect. */
+  'dropSpoofedNd',
+  /** IP source is not the port's. */
+  'dropSpoofedIp',
+  /** To 01:80:c2:00:00:0x (spanning tree, pause, LACP, LLDP), which no switch forwards. */
+  'dropReserved',
+  /** To the port it came from. */
+  'dropEcho',
+  /** To nobody known, and there is no uplink. */
+  'dropUnknown',
+  /** The receiver is being removed. */
+  'dropGone',
+  /** A learning port has as many MACs as it may. */
+  'dropLearnFull',
+  /** The kernel refused the copy of a group frame for this receiver: interface down, or out of memory. */
+  'dropClone',
+] as const;
+export type CounterName = (typeof COUNTERS)[number];
+export const COUNTERS_SIZE = COUNTERS.length * 8;
+
+export function counterOffset(name: CounterName): number {
+  return COUNTERS.indexOf(name) * 8;
+}
+
+/**
+ * skb->mark of a frame that has its verdict and passes the uplink's programs once more: they take the mark off and
+ * let it through. Between network namespaces the kernel clears marks, so none comes from a guest.
+ */
+export const ROUTED = 0x4e46_5244;

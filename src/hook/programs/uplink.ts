@@ -1,0 +1,53 @@
+/**
+ * The two programs of the uplink.
+ *
+ *   ingress, what the wire sends:   a port's MAC → that port · group → a copy to every port, and on to the host
+ *   egress, what the host sends:    a port's MAC → that port · group → a copy to every port, and on to the wire
+ *
+ * All else goes on untouched, and so does what carries the mark: a port's frame for the host or the wire, which a
+ * redirect brings through here once more.
+ */
+
+import * as skb from '../../abi/bpf_skb.js';
+import { ETH_DEST } from '../../abi/if_ether.js';
+import { Assembler, type Program } from '../assembler.js';
+import * as piece from './fragments.js';
+import * as layout from './layout.js';
+
+export function uplinkIngress(): Program {
+  return uplink('netferry_in', layout.SLOT_WIRE, true);
+}
+
+export function uplinkEgress(): Program {
+  return uplink('netferry_out', layout.SLOT_HOST, false);
+}
+
+/** `from`: the slot whose frames these are. */
+function uplink(name: string, from: number, peer: boolean): Program {
+  const a = new Assembler(name);
+  a.mov('r6', 'r1');
+  piece.ifRouted(a, 'routed');
+  piece.ethernetHeader(a, 'pass');
+  piece.macKey(a, 'r9', ETH_DEST, piece.STACK_DESTINATION);
+  a.jump('set', 'r9', 1, 'group');
+  piece.lookup(a, 'macs', piece.STACK_DESTINATION);
+  a.jump('eq', 'r0', 0, 'pass');
+  a.load('u32', 'r8', 'r0', layout.MAC_SLOT);
+  a.jump('lt', 'r8', layout.SLOT_PORTS, 'pass');
+  piece.countFrame(a, 'rx', from);
+  piece.deliver(a, from, peer);
+
+  a.label('group');
+  piece.ifReserved(a, 'r9', 'pass');
+  piece.config(a, 'r1', layout.CONFIG_GROUPS);
+  a.jump('eq', 'r1', 0, 'pass');
+  piece.countFrame(a, 'rx', from);
+  piece.copyToPorts(a);
+  a.label('pass');
+  piece.verdict(a, skb.TC_ACT_UNSPEC);
+
+  a.label('routed');
+  piece.setMark(a, 0);
+  piece.verdict(a, skb.TC_ACT_UNSPEC);
+  return a.assemble();
+}
