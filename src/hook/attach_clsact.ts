@@ -33,7 +33,6 @@ import {
 const HANDLE = 0x4e46_0001;
 const MADE_QDISC = '/qdisc';
 const PRIORITY_MAX = 0xffff;
-const SIDES: readonly Side[] = ['ingress', 'egress'];
 const { EINVAL, ENODEV, ENOENT } = constants.errno;
 
 export function attachClsact(target: Target, programs: Programs, orders: Orders): Attachment {
@@ -96,10 +95,17 @@ function priorityOf(target: Target, side: Side, order: Order): number {
   return other.priority + 1;
 }
 
+/** Everybody's. The old ingress qdisc has one list, and shows it whatever side it is asked for. */
+function filters(target: Target): Filter[] {
+  const sides: readonly Side[] =
+    ingressQdisc(target.ifindex) === 'ingress' ? ['ingress'] : ['ingress', 'egress'];
+  return sides.flatMap((side) => filterList(target.ifindex, side));
+}
+
 /** Filters that bear our handle and name, of whatever process; [] where there is no qdisc or no interface. */
 function ours(target: Target): Filter[] {
   try {
-    return SIDES.flatMap((side) => filterList(target.ifindex, side)).filter(
+    return filters(target).filter(
       ({ kind, handle, name }) => kind === 'bpf' && handle === HANDLE && name.startsWith(`${OURS}/`),
     );
   } catch (error) {
@@ -126,8 +132,7 @@ function removeOwn(target: Target, name: string): void {
   if (!name.endsWith(MADE_QDISC)) return;
   quietly(() => {
     if (ingressQdisc(target.ifindex) !== 'clsact') return;
-    const others = SIDES.flatMap((side) => filterList(target.ifindex, side));
-    if (others.length === 0) clsactDelete(target.ifindex, target.name);
+    if (filters(target).length === 0) clsactDelete(target.ifindex, target.name);
   });
 }
 

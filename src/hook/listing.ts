@@ -137,14 +137,13 @@ function flow(i: Instruction): string {
 
 function atomic(i: Instruction, memory: string): string {
   const wideOperand = (i.code & 0x18) === insn.BPF_DW;
-  const register = `${wideOperand ? 'r' : 'w'}${i.source}`;
+  const register = `r${i.source}`; // the kernel prints whole registers, also where 32 bits are meant
   const suffix = wideOperand ? '64' : '';
   const operation = i.immediate & 0xf0;
   const pointer = memory.slice(1);
   if (i.immediate === ATOMICS.xchg) return `${register} = atomic${suffix}_xchg(${pointer}, ${register})`;
   if (i.immediate === ATOMICS.cmpxchg) {
-    const expected = wideOperand ? 'r0' : 'w0';
-    return `${expected} = atomic${suffix}_cmpxchg(${pointer}, ${expected}, ${register})`;
+    return `r0 = atomic${suffix}_cmpxchg(${pointer}, r0, ${register})`;
   }
   if (i.immediate & insn.BPF_FETCH) {
     const names: Record<number, string> = {

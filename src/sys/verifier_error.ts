@@ -58,7 +58,8 @@ export function readLog(log: string): LogSummary {
   for (const [i, line] of lines.entries()) if (/^\d+: \([0-9a-f]{2}\)/.test(line)) last = i;
   const match = /^(\d+): \([0-9a-f]{2}\) ([^;]*)/.exec(lines[last] ?? '');
   // After a look back at how a register came about, lines of its own kind follow.
-  const objection = lines.slice(last + 1).filter((line) => !/^(mark_precise|\d+: R\d|from )/.test(line));
+  const state = /^(mark_precise|\d+: R\d|from |old state:|cur state:)/;
+  const objection = lines.slice(last + 1).filter((line) => !state.test(line));
   const named = /(?:^|\b)insn (\d+)/.exec(objection.at(-1) ?? '');
   const fallback = named ? Number(named[1]) : undefined;
   return {

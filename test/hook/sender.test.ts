@@ -1,0 +1,324 @@
+/** What a port's program makes of single frames, by the kernel's own test runs: no interface, no namespace. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TC_ACT_REDIRECT, TC_ACT_SHOT } from '../../src/abi/bpf_skb.js';
+import { loadProgram } from '../../src/hook/loader.js';
+import { Maps } from '../../src/hook/maps.js';
+import { linkLocal } from '../../src/hook/port.js';
+import { portGroup } from '../../src/hook/programs/group.js';
+import {
+  COUNTERS,
+  type CounterName,
+  PORT_CHECKED,
+  PORT_LEARN,
+  PROGRAM_GROUP,
+  SLOT_HOST,
+  SLOT_WIRE,
+} from '../../src/hook/programs/layout.js';
+import { portIngress } from '../../src/hook/programs/port.js';
+import { programTestRun } from '../../src/sys/bpf.js';
+import { parseAddress } from '../../src/sys/inet.js';
+import { close } from '../../src/sys/libc.js';
+import { macBytes } from '../../src/sys/netlink.js';
+import { lacking } from '../e2e/support/place.js';
+import { arp, BROADCAST, bytes, extension, frame, ipv4, ipv6, ND, nd, option } from './support/frames.js';
+
+const ME = 2;
+const OTHER = 3;
+const MINE = '02:00:00:00:00:0a';
+const THEIRS = '02:00:00:00:00:0b';
+const HOST = '02:00:00:00:00:01';
+const WIRE = '02:00:00:00:00:99';
+const V4 = '10.0.0.10';
+const V6 = 'fd00::a';
+const LINK_LOCAL = 'fe80::ff:fe00:a';
+/** Any interface will do: a test run only asks where a frame would go. */
+const LOOPBACK = 1;
+
+const VLAN: [number, number] = [0x8100, 7];
+const QINQ: [number, number] = [0x88a8, 9];
+const ICMPV6 = 58;
+
+describe('a port’s program', { skip: lacking() }, () => {
+  let maps: Maps;
+  let program: number;
+  before(() => {
+    maps = new Maps();
+    const group = loadProgram(portGroup(), maps.descriptors);
+    maps.setProgram(PROGRAM_GROUP, group);
+    close(group);
+    program = loadProgram(portIngress(ME), maps.descriptors);
+    maps.setPort(OTHER, { ifindex: LOOPBACK, flags: 0, mac: macBytes(THEIRS) });
+    for (const [mac, slot] of [
+      [MINE, ME],
+      [THEIRS, OTHER],
+      [HOST, SLOT_HOST],
+    ] as const) {
+      maps.setMac(macBytes(mac), slot, true);
+    }
+    for (const address of [parseAddress(V4).bytes, parseAddress(V6).bytes, linkLocal(macBytes(MINE))]) {
+      maps.setAddress(ME, address, true);
+    }
+  });
+  after(() => {
+    close(program);
+    maps.close();
+  });
+
+  function configure(flags: number, uplink = LOOPBACK, fallback = 0): void {
+    maps.setPort(ME, { ifindex: LOOPBACK, flags, mac: macBytes(MINE) });
+    maps.setConfig({ uplink, fallback, groups: 0 });
+  }
+
+  /** The drop counters that rose with one frame, and where it went otherwise. */
+  function fate(data: Uint8Array): string {
+    const slots = { wire: SLOT_WIRE, host: SLOT_HOST, other: OTHER };
+    const earlier = maps.counters(ME);
+    const sent = Object.entries(slots).map(([name, slot]) => [name, maps.counters(slot).txFrames] as const);
+    const { verdict } = programTestRun(program, data);
+    const now = maps.counters(ME);
+    assert.equal(now.rxFrames, earlier.rxFrames + 1);
+    const drops = COUNTERS.filter((name) => name.startsWith('drop') && now[name] > earlier[name]);
+    if (drops.length > 0) {
+      assert.equal(verdict, TC_ACT_SHOT);
+      return drops.join(', ');
+    }
+    const receivers = sent.filter(([name, before]) => maps.counters(slots[name as 'wire']).txFrames > before);
+    assert.equal(verdict, receivers.length > 0 ? TC_ACT_REDIRECT : TC_ACT_SHOT);
+    return receivers.map(([name]) => name).join(', ') || 'nowhere';
+  }
+
+  test('unicast goes by its destination', () => {
+    configure(0);
+    assert.equal(fate(frame(THEIRS, MINE, 0x88b5)), 'other');
+    assert.equal(fate(frame(HOST, MINE, 0x88b5)), 'host');
+    assert.equal(fate(frame(WIRE, MINE, 0x88b5)), 'wire');
+    assert.equal(fate(frame(MINE, MINE, 0x88b5)), 'dropEcho');
+  });
+
+  test('without an uplink unknown unicast goes to the fallback, or is dropped', () => {
+    configure(0, 0);
+    assert.equal(fate(frame(WIRE, MINE, 0x88b5)), 'dropUnknown');
+    assert.equal(fate(frame(HOST, MINE, 0x88b5)), 'dropUnknown');
+    assert.equal(fate(frame(BROADCAST, MINE, 0x88b5)), 'nowhere');
+    configure(0, 0, OTHER);
+    assert.equal(fate(frame(WIRE, MINE, 0x88b5)), 'other');
+    configure(0, 0, ME);
+    assert.equal(fate(frame(WIRE, MINE, 0x88b5)), 'dropUnknown');
+  });
+
+  test('a receiver that is being removed takes nothing', () => {
+    configure(0);
+    maps.setPort(OTHER, undefined);
+    assert.equal(fate(frame(THEIRS, MINE, 0x88b5)), 'dropGone');
+    maps.setPort(OTHER, { ifindex: LOOPBACK, flags: 0, mac: macBytes(THEIRS) });
+  });
+
+  test('groups that no switch forwards are dropped', () => {
+    configure(0);
+    for (const last of ['00', '01', '02', '0e', '0f']) {
+      assert.equal(fate(frame(`01:80:c2:00:00:${last}`, MINE, 0x88cc)), 'dropReserved');
+    }
+    configure(0, 0);
+    for (const mac of ['01:80:c2:00:00:10', '01:80:c2:00:01:00', '33:33:00:00:00:01', BROADCAST]) {
+      assert.equal(fate(frame(mac, MINE, 0x88b5)), 'nowhere', mac);
+    }
+  });
+
+  test('the source MAC must be the port’s, or one the table gives it', () => {
+    configure(0);
+    for (const from of [THEIRS, HOST, WIRE, BROADCAST, '33:33:00:00:00:01', '00:00:00:00:00:00']) {
+      assert.equal(fate(frame(HOST, from, 0x88b5)), 'dropSpoofedMac', from);
+      assert.equal(fate(frame(BROADCAST, from, 0x88b5)), 'dropSpoofedMac', from);
+    }
+    maps.setMac(macBytes('02:00:00:00:00:0c'), ME, true);
+    assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'host');
+    maps.removeMac(macBytes('02:00:00:00:00:0c'));
+    assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'dropSpoofedMac');
+  });
+
+  test('learning: new MACs up to the limit, never the table’s, moves among learning ports', () => {
+    configure(PORT_LEARN);
+    maps.setLearned(ME, 0, 2);
+    const guests = ['02:00:00:00:01:01', '02:00:00:00:01:02', '02:00:00:00:01:03'];
+    assert.equal(fate(frame(HOST, guests[0], 0x88b5)), 'host');
+    const entry = maps.mac(macBytes(guests[0]));
+    assert.equal(entry?.slot, ME);
+    assert.equal(entry.learned, true);
+    assert.equal(fate(frame(HOST, guests[0], 0x88b5)), 'host');
+    const later = maps.mac(macBytes(guests[0]));
+    assert.ok(later && later.seen > entry.seen, 'seen again');
+    assert.equal(fate(frame(HOST, guests[1], 0x88b5)), 'host');
+    assert.equal(fate(frame(HOST, guests[2], 0x88b5)), 'dropLearnFull');
+    assert.equal(maps.mac(macBytes(guests[2])), undefined);
+    for (const from of [THEIRS, HOST, BROADCAST]) {
+      assert.equal(fate(frame(HOST, from, 0x88b5)), 'dropSpoofedMac', from);
+    }
+    assert.equal(fate(frame(guests[0], guests[1], 0x88b5)), 'dropEcho', 'both behind this port');
+
+    const elsewhere = loadProgram(portIngress(OTHER), maps.descriptors);
+    maps.setPort(OTHER, { ifindex: LOOPBACK, flags: PORT_LEARN, mac: macBytes(THEIRS) });
+    maps.setLearned(OTHER, 0, 2);
+    assert.equal(programTestRun(elsewhere, frame(HOST, guests[0], 0x88b5)).verdict, TC_ACT_REDIRECT);
+    assert.equal(maps.mac(macBytes(guests[0]))?.slot, OTHER);
+    assert.equal(fate(frame(HOST, guests[2], 0x88b5)), 'host', 'there is room again');
+    assert.equal(programTestRun(elsewhere, frame(HOST, MINE, 0x88b5)).verdict, TC_ACT_SHOT);
+    assert.equal(maps.mac(macBytes(MINE))?.slot, ME);
+    close(elsewhere);
+    for (const mac of guests) maps.removeMac(macBytes(mac));
+    maps.setPort(OTHER, { ifindex: LOOPBACK, flags: 0, mac: macBytes(THEIRS) });
+  });
+
+  /** Name, payload's ethertype, payload, fate. */
+  const discovery = (type: number, target: string, ...options: Uint8Array[]) =>
+    ipv6(LINK_LOCAL, 'ff02::1', ICMPV6, nd(type, target, ...options));
+  const hidden = discovery(ND.advert, 'fd00::b').subarray(40);
+  // biome-ignore format: one row a case
+  const rows: [name: string, type: number, payload: Uint8Array, drop: CounterName | 'host'][] = [
+    ['an unknown ethertype', 0x88b5, new Uint8Array(20), 'host'],
+    ['IPv4 of the port', 0x0800, ipv4(V4, '10.0.0.1'), 'host'],
+    ['IPv4 without an address yet', 0x0800, ipv4('0.0.0.0', '255.255.255.255'), 'host'],
+    ['IPv4 of another', 0x0800, ipv4('10.0.0.11', '10.0.0.1'), 'dropSpoofedIp'],
+    ['IPv6 of the port', 0x86dd, ipv6(V6, 'fd00::1', 17, new Uint8Array(8)), 'host'],
+    ['IPv6 of its link', 0x86dd, ipv6(LINK_LOCAL, 'fd00::1', 17, new Uint8Array(8)), 'host'],
+    ['IPv6 without an address yet', 0x86dd, ipv6('::', 'ff02::1', 17, new Uint8Array(8)), 'host'],
+    ['IPv6 of another', 0x86dd, ipv6('fd00::b', 'fd00::1', 17, new Uint8Array(8)), 'dropSpoofedIp'],
+    ['IPv6 of another’s link', 0x86dd, ipv6('fe80::b', 'fd00::1', 17, new Uint8Array(8)), 'dropSpoofedIp'],
+    ['IPv4 written as IPv6', 0x86dd, ipv6('::ffff:10.0.0.10', 'fd00::1', 17, bytes(0)), 'dropSpoofedIp'],
+    ['ARP request', 0x0806, arp(1, MINE, V4, '10.0.0.1'), 'host'],
+    ['ARP reply', 0x0806, arp(2, MINE, V4, '10.0.0.1'), 'host'],
+    ['ARP probe', 0x0806, arp(1, MINE, '0.0.0.0', V4), 'host'],
+    ['ARP with another’s IP', 0x0806, arp(2, MINE, '10.0.0.1', V4), 'dropSpoofedArp'],
+    ['ARP with another’s MAC', 0x0806, arp(2, THEIRS, V4, '10.0.0.1'), 'dropSpoofedArp'],
+    ['ARP of another protocol', 0x0806, arp(1, MINE, V4, V4).fill(0x99, 2, 4), 'dropSpoofedArp'],
+    ['ARP of other lengths', 0x0806, arp(1, MINE, V4, V4).fill(8, 4, 5), 'dropSpoofedArp'],
+    ['ND: own advertisement', 0x86dd, discovery(ND.advert, V6, option(2, MINE)), 'host'],
+    ['ND: own link’s advertisement', 0x86dd, discovery(ND.advert, LINK_LOCAL, option(2, MINE)), 'host'],
+    [
+      'ND: another’s advertisement',
+      0x86dd,
+      discovery(ND.advert, 'fd00::b', option(2, MINE)),
+      'dropSpoofedNd',
+    ],
+    ['ND: the router’s', 0x86dd, discovery(ND.advert, 'fe80::1', option(2, MINE)), 'dropSpoofedNd'],
+    [
+      'ND: advertised with another’s MAC',
+      0x86dd,
+      discovery(ND.advert, V6, option(2, THEIRS)),
+      'dropSpoofedNd',
+    ],
+    [
+      'ND: the MAC in the second option',
+      0x86dd,
+      discovery(ND.advert, V6, option(1, MINE), option(2, THEIRS)),
+      'dropSpoofedNd',
+    ],
+    ['ND: solicitation', 0x86dd, discovery(ND.solicit, 'fd00::1', option(1, MINE)), 'host'],
+    [
+      'ND: solicited with another’s MAC',
+      0x86dd,
+      discovery(ND.solicit, 'fd00::1', option(1, HOST)),
+      'dropSpoofedNd',
+    ],
+    ['ND: duplicate detection', 0x86dd, ipv6('::', 'ff02::1', ICMPV6, nd(ND.solicit, V6)), 'host'],
+    [
+      'ND: an option of length 0',
+      0x86dd,
+      discovery(ND.solicit, V6, bytes(14, 0, new Uint8Array(6))),
+      'dropSpoofedNd',
+    ],
+    [
+      'ND: nine options',
+      0x86dd,
+      discovery(ND.solicit, V6, ...Array.from({ length: 9 }, () => option(1, MINE))),
+      'dropSpoofedNd',
+    ],
+    [
+      'ND: router solicitation',
+      0x86dd,
+      ipv6(LINK_LOCAL, 'ff02::2', ICMPV6, bytes(ND.routerSolicit, new Uint8Array(7), option(1, MINE))),
+      'host',
+    ],
+    [
+      'ND: router solicitation with another’s MAC',
+      0x86dd,
+      ipv6(LINK_LOCAL, 'ff02::2', ICMPV6, bytes(ND.routerSolicit, new Uint8Array(7), option(1, HOST))),
+      'dropSpoofedNd',
+    ],
+    ['ND: router advertisement', 0x86dd, discovery(ND.routerAdvert, '::'), 'dropSpoofedNd'],
+    ['ND: redirect', 0x86dd, discovery(ND.redirect, V6), 'dropSpoofedNd'],
+    ['ICMPv6: echo', 0x86dd, ipv6(V6, 'fd00::1', ICMPV6, bytes(128, new Uint8Array(7))), 'host'],
+    [
+      'ND behind hop-by-hop options',
+      0x86dd,
+      ipv6(V6, 'ff02::1', 0, extension(ICMPV6, hidden)),
+      'dropSpoofedNd',
+    ],
+    [
+      'ND behind three headers',
+      0x86dd,
+      ipv6(V6, 'ff02::1', 0, extension(43, extension(60, extension(ICMPV6, hidden)))),
+      'dropSpoofedNd',
+    ],
+    [
+      'ND in a first fragment',
+      0x86dd,
+      ipv6(V6, 'ff02::1', 44, bytes(ICMPV6, 0, 0, 1, 1, 2, 3, 4, hidden)),
+      'dropSpoofedNd',
+    ],
+    [
+      'ND behind an authentication header',
+      0x86dd,
+      ipv6(V6, 'ff02::1', 51, bytes(ICMPV6, 4, new Uint8Array(22), hidden)),
+      'dropSpoofedNd',
+    ],
+    ['a later fragment', 0x86dd, ipv6(V6, 'ff02::1', 44, bytes(ICMPV6, 0, 0, 9, 1, 2, 3, 4, hidden)), 'host'],
+    ['TCP behind options', 0x86dd, ipv6(V6, 'fd00::1', 60, extension(6, new Uint8Array(20))), 'host'],
+    [
+      'headers without end',
+      0x86dd,
+      ipv6(V6, 'fd00::1', 60, bytes(...Array.from({ length: 9 }, () => extension(60, bytes())))),
+      'dropSpoofedNd',
+    ],
+  ];
+
+  for (const tags of [[], [VLAN], [QINQ, VLAN]]) {
+    test(`senders above the MAC, behind ${tags.length} VLAN tags`, () => {
+      configure(PORT_CHECKED);
+      for (const [name, type, payload, drop] of rows) {
+        assert.equal(fate(frame(HOST, MINE, type, payload, tags)), drop, name);
+      }
+    });
+  }
+
+  test('a third tag cannot be followed', () => {
+    configure(PORT_CHECKED);
+    const tags = [QINQ, VLAN, VLAN];
+    assert.equal(fate(frame(HOST, MINE, 0x0800, ipv4(V4, V4), tags)), 'dropSpoofedIp');
+  });
+
+  test('without addresses nobody looks above the MAC', () => {
+    configure(0);
+    for (const [name, type, payload] of rows)
+      assert.equal(fate(frame(HOST, MINE, type, payload)), 'host', name);
+  });
+
+  test('truncated headers are dropped, never read past', () => {
+    configure(PORT_CHECKED);
+    const cut = (data: Uint8Array, length: number) => data.subarray(0, length);
+    for (const length of [15, 20, 33]) {
+      const data = frame(HOST, MINE, 0x86dd, ipv6(V6, 'fd00::1', 17, new Uint8Array(8)));
+      assert.equal(fate(cut(data, length)), 'dropSpoofedIp', `IPv6 of ${length} bytes`);
+    }
+    const request = frame(HOST, MINE, 0x0806, arp(1, MINE, V4, V4));
+    for (const length of [15, 24, 41])
+      assert.equal(fate(cut(request, length)), 'dropSpoofedArp', `${length}`);
+    const advert = frame(HOST, MINE, 0x86dd, discovery(ND.advert, V6, option(2, MINE)));
+    for (const length of [54, 60, 77, 81])
+      assert.equal(fate(cut(advert, length)), 'dropSpoofedNd', `${length}`);
+    assert.equal(fate(cut(advert, 78)), 'host', 'no option at all');
+    const tagged = frame(HOST, MINE, 0x0800, ipv4(V4, V4), [VLAN]);
+    for (const length of [15, 16, 20, 33])
+      assert.equal(fate(cut(tagged, length)), 'dropSpoofedIp', `${length}`);
+  });
+});
