@@ -3,13 +3,14 @@
  *
  *   netferry/<pid>/<the process's start time>[/qdisc]
  *
- * `/qdisc`: we made the qdisc, and take it away with the last filter. Who comes next takes away what a dead process
- * left (same name's start, no such process), refuses while it lives, and touches no other filter. Handle and kind
+ * `/qdisc`: we made the qdisc, and take it away with the last filter. Whoever starts next takes away what a dead
+ * process left, refuses an interface whose process lives, and touches no other filter. Handle and kind
  * are fixed too: 0x4e460001, bpf.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SetupError, SysError } from '../sys/errors.js';
+import { linkList } from '../sys/netlink.js';
 import {
   clsactAdd,
   clsactDelete,
@@ -114,26 +115,47 @@ function ours(target: Target): Filter[] {
   }
 }
 
+/** Takes away what dead processes left on any interface of the namespace, their qdiscs too. */
+export function sweepClsact(): void {
+  for (const { index, name } of linkList()) {
+    const target = { ifindex: index, name };
+    const dead = ours(target).filter((filter) => !ownerLives(filter));
+    for (const filter of dead) quietly(() => filterDelete(index, filter, name));
+    if (dead.some(madeQdisc)) dropQdisc(target);
+  }
+}
+
 /** True: there were some, and the qdisc that still stands is of our making. Throws SetupError if the owner lives. */
 function removeLeftovers(target: Target): boolean {
   const left = ours(target);
-  for (const { name } of left) {
-    const [, pid, start] = name.split('/');
-    if (startTime(Number(pid)) === start) throw taken(target, `process ${pid}`);
-  }
+  const living = left.find(ownerLives);
+  if (living) throw taken(target, `process ${living.name.split('/')[1]}`);
   for (const filter of left) quietly(() => filterDelete(target.ifindex, filter, target.name));
-  return left.some(({ name }) => name.endsWith(MADE_QDISC));
+  return left.some(madeQdisc);
 }
 
 function removeOwn(target: Target, name: string): void {
   for (const filter of ours(target)) {
     if (filter.name === name) quietly(() => filterDelete(target.ifindex, filter, target.name));
   }
-  if (!name.endsWith(MADE_QDISC)) return;
+  if (name.endsWith(MADE_QDISC)) dropQdisc(target);
+}
+
+/** Unless somebody's filter is in it. */
+function dropQdisc(target: Target): void {
   quietly(() => {
-    if (ingressQdisc(target.ifindex) !== 'clsact') return;
-    if (filters(target).length === 0) clsactDelete(target.ifindex, target.name);
+    if (ingressQdisc(target.ifindex) !== 'clsact' || filters(target).length > 0) return;
+    clsactDelete(target.ifindex, target.name);
   });
+}
+
+function madeQdisc({ name }: Filter): boolean {
+  return name.endsWith(MADE_QDISC);
+}
+
+function ownerLives({ name }: Filter): boolean {
+  const [, pid, start] = name.split('/');
+  return startTime(Number(pid)) === start;
 }
 
 /** For what somebody else, or the interface's end, may have taken away meanwhile. */

@@ -21,6 +21,7 @@ import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import { macBytes } from '../sys/netlink.js';
 import { attach, bestMode } from './attach.js';
+import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Orders, Target } from './attachment.js';
 import { hasPeer, usableDevice } from './device.js';
 import { GroupList } from './groups.js';
@@ -47,6 +48,7 @@ export class Hook {
   /** Attaches the uplink, if there is one. Throws SetupError, SysError; then nothing is attached. */
   constructor(options: HookOptions = {}) {
     this.#mode = options.mode;
+    sweepClsact();
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
     try {

@@ -17,6 +17,8 @@ import type { HookOptions, PortOptions } from '../../../src/hook/options.js';
 import { type Background, background, Place, until } from '../../e2e/support/place.js';
 
 const HOLDER = fileURLToPath(new URL('./holder.js', import.meta.url));
+const INJECT = fileURLToPath(new URL('./inject_main.js', import.meta.url));
+const TAP = fileURLToPath(new URL('./tap_main.js', import.meta.url));
 /** setpriv's options: a test that is killed takes its namespaces with it. */
 const WITH_US = ['--pdeathsig', 'KILL', '--'];
 
@@ -156,9 +158,59 @@ export async function keeper(): Promise<Background> {
 
 async function dress({ place, link, mac, v4, v6 }: Machine): Promise<void> {
   await place.run(
-    `ip link set ${link} address ${mac} && ip link set ${link} up &&
+    // No router is asked for, so that nobody speaks without being asked.
+    `echo 0 > /proc/sys/net/ipv6/conf/${link}/router_solicitations &&
+     ip link set ${link} address ${mac} && ip link set ${link} up &&
      ip address add ${v4}/24 dev ${link} && ip address add ${v6}/64 dev ${link} nodad`,
   );
+}
+
+/** Sends frames as they are out of a machine's link. */
+export async function inject(from: Machine, ...frames: Uint8Array[]): Promise<void> {
+  const hex = frames.map((one) => Buffer.from(one).toString('hex'));
+  await from.place.run([process.execPath, INJECT, from.link, ...hex]);
+}
+
+/** A tap in `place` whose reader is a process. */
+export class TapProcess {
+  readonly #child: ChildProcess;
+  #text = '';
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout!.setEncoding('latin1').on('data', (text: string) => {
+      this.#text += text;
+    });
+  }
+
+  static async start(place: Place, link: string): Promise<TapProcess> {
+    const enter = ['--target', `${place.pid}`, '--net', '--', 'setpriv', ...WITH_US];
+    const child = spawn('nsenter', [...enter, process.execPath, TAP, link], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const tap = new TapProcess(child);
+    await until('the tap is there', () => tap.#text.includes('ready'));
+    return tap;
+  }
+
+  send(frame: Uint8Array): void {
+    this.#child.stdin!.write(`${Buffer.from(frame).toString('hex')}\n`);
+  }
+
+  /** Frames received so far. */
+  frames(): { header: Buffer; frame: Buffer }[] {
+    const lines = this.#text.split('\n').slice(1, -1);
+    return lines.map((line) => {
+      const [header, frame] = line.split(' ');
+      return { header: Buffer.from(header, 'hex'), frame: Buffer.from(frame, 'hex') };
+    });
+  }
+
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill('SIGKILL');
+    await gone;
+  }
 }
 
 /** What came into a machine by its link between start and stop, as tcpdump prints it: one line a frame. */

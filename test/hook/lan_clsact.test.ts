@@ -1,0 +1,3 @@
+import { lanSuite } from './lan.suite.js';
+
+lanSuite('ports, host and wire by clsact', 'clsact', {});
