@@ -10,7 +10,6 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SetupError, SysError } from '../sys/errors.js';
-import { linkList } from '../sys/netlink.js';
 import {
   clsactAdd,
   clsactDelete,
@@ -19,6 +18,7 @@ import {
   filterDelete,
   filterList,
   ingressQdisc,
+  ingressQdiscs,
   type Side,
 } from '../sys/traffic_control.js';
 import {
@@ -117,7 +117,8 @@ function ours(target: Target): Filter[] {
 
 /** Takes away what dead processes left on any interface of the namespace, their qdiscs too. */
 export function sweepClsact(): void {
-  for (const { index, name } of linkList()) {
+  for (const index of ingressQdiscs().keys()) {
+    const name = `interface ${index}`;
     const target = { ifindex: index, name };
     const dead = ours(target).filter((filter) => !ownerLives(filter));
     for (const filter of dead) quietly(() => filterDelete(index, filter, name));

@@ -40,15 +40,21 @@ function parentOf(side: Side): number {
   return ((tc.TC_H_CLSACT & 0xffff_0000) | list) >>> 0;
 }
 
-/** The qdisc on the interface's receive side: `clsact`, `ingress` (which has no egress), or none. */
-export function ingressQdisc(ifindex: number): string | undefined {
-  for (const { payload } of dump('RTM_GETQDISC', tc.RTM_GETQDISC, tcmsg(ifindex, 0, 0), [])) {
+/** Interface → the qdisc on its receive side: `clsact`, or `ingress` (which has no egress). */
+export function ingressQdiscs(): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const { payload } of dump('RTM_GETQDISC', tc.RTM_GETQDISC, tcmsg(0, 0, 0), [])) {
     const view = viewOf(payload);
-    if (view.getInt32(tc.TCMSG_IFINDEX, true) !== ifindex) continue;
     if (view.getUint32(tc.TCMSG_PARENT, true) !== tc.TC_H_CLSACT) continue;
-    return textOf(decodeAttributes(payload.subarray(tc.TCMSG_SIZE)).get(tc.TCA_KIND) ?? new Uint8Array());
+    const kind = decodeAttributes(payload.subarray(tc.TCMSG_SIZE)).get(tc.TCA_KIND);
+    found.set(view.getInt32(tc.TCMSG_IFINDEX, true), textOf(kind ?? new Uint8Array()));
   }
-  return undefined;
+  return found;
+}
+
+/** The one of a single interface. */
+export function ingressQdisc(ifindex: number): string | undefined {
+  return ingressQdiscs().get(ifindex);
 }
 
 /** EEXIST: the interface has one, or an `ingress` qdisc. */

@@ -48,6 +48,11 @@ export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>)
     const ping = (from: Machine, to: string, ...options: string[]) =>
       from.place.run(['ping', '-n', '-c', '2', '-i', '0.05', '-W', '2', ...options, to]);
 
+    /** Nobody knows a neighbour, so nobody probes whether one is still there. */
+    async function quiet(): Promise<void> {
+      for (const { place } of all) await place.run('ip neigh flush all; ip -6 neigh flush all');
+    }
+
     /** Sniffs at every machine while frames are sent; the number each has received. */
     async function received(filter: string, act: () => Promise<void>): Promise<Record<string, number>> {
       const sniffers = await Promise.all(all.map(({ place, link }) => Sniffer.start(place, link, filter)));
@@ -117,6 +122,7 @@ export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>)
     });
 
     test('spoofed senders are dropped and counted', async () => {
+      await quiet();
       const before = await hook.counters(id.get(a)!);
       await hook.call('setAddresses', id.get(a), [a.v4, a.v6]);
       const seen = await received(`ether host ${b.mac} or ether src ${a.mac}`, () =>
@@ -315,6 +321,7 @@ export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>)
     test('counters: frames and bytes of both sides, at wire and host too', async () => {
       const of = () =>
         Promise.all([id.get(a)!, id.get(b)!, 'wire', 'host'].map((x) => hook.counters(x as number)));
+      await quiet();
       const before = await of();
       await inject(
         a,
