@@ -81,6 +81,7 @@ export async function build(namespaces: Namespaces, contestant: Contestant): Pro
   const options = {
     mode: contestant === 'hook clsact' ? 'clsact' : 'tcx',
     uplink: 'up0',
+    uplinkPeer: contestant === 'hook+peer',
     ports: [
       { name: 'pa', macs: [mac(11)], peer: contestant === 'hook+peer' },
       { name: 'pb', macs: [mac(12)], peer: contestant === 'hook+peer' },

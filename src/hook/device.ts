@@ -54,3 +54,12 @@ function isWireless(link: LinkDetails): boolean {
 export function hasPeer(link: LinkDetails): boolean {
   return link.kind === 'veth' && link.crossesNamespace;
 }
+
+/** Throws SetupError unless `hasPeer`. */
+export function requirePeer(link: LinkDetails): void {
+  if (hasPeer(link)) return;
+  throw new SetupError(
+    `${link.name} is no veth whose other end is in another namespace`,
+    'only there can frames skip the interface',
+  );
+}

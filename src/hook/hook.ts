@@ -22,8 +22,8 @@ import { close } from '../sys/libc.js';
 import { macBytes } from '../sys/netlink.js';
 import { attach, bestMode } from './attach.js';
 import { sweepClsact } from './attach_clsact.js';
-import type { Mode, Orders, Target } from './attachment.js';
-import { hasPeer, usableDevice } from './device.js';
+import type { Mode, Target } from './attachment.js';
+import { hasPeer, requirePeer, usableDevice } from './device.js';
 import { GroupList } from './groups.js';
 import { type LearnedMac, learnedMacs } from './learning.js';
 import { loadProgram } from './loader.js';
@@ -31,9 +31,9 @@ import { type Counters, Maps } from './maps.js';
 import type { HookOptions, Mac, PortOptions } from './options.js';
 import { HookPort, keyOf } from './port.js';
 import { portGroup } from './programs/group.js';
-import { PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
+import { PORT_PEER, PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
 import { portIngress } from './programs/port.js';
-import { Uplink } from './uplink.js';
+import { Uplink, type UplinkOptions } from './uplink.js';
 
 export class Hook {
   readonly #maps: Maps;
@@ -55,7 +55,8 @@ export class Hook {
       const group = loadProgram(portGroup(), this.#maps.descriptors);
       this.#maps.setProgram(PROGRAM_GROUP, group);
       close(group);
-      this.setUplink(options.uplink, options.orders);
+      const { orders = {}, uplinkPeer: peer = false } = options;
+      this.setUplink(options.uplink, { orders, peer });
     } catch (error) {
       this.#maps.close();
       throw error;
@@ -72,13 +73,13 @@ export class Hook {
   }
 
   /** Another uplink, the same once more after it vanished and came back, or none. Ports go on meanwhile. */
-  setUplink(name: string | undefined, orders: Orders = {}): void {
+  setUplink(name: string | undefined, options: UplinkOptions = {}): void {
     this.#dropUplink();
     if (name === undefined) {
       this.#configure();
       return;
     }
-    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, orders);
+    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, options);
     this.#uplink = uplink;
     try {
       this.#own(uplink.mac, SLOT_HOST, uplink.name);
@@ -95,12 +96,7 @@ export class Hook {
   /** Adds a port; returns its id. */
   addPort(options: PortOptions): number {
     const device = usableDevice(options.name, 'port');
-    if (options.peer && !hasPeer(device)) {
-      throw new SetupError(
-        `${device.name} is no veth whose other end is in another namespace`,
-        'only there can frames skip the interface',
-      );
-    }
+    if (options.peer) requirePeer(device);
     const macs = (options.macs ?? []).map(macBytes);
     for (const mac of macs) this.#isFree(mac);
     for (const port of this.#ports.values()) {
@@ -333,6 +329,7 @@ export class Hook {
   #configure(): void {
     const fallback = this.ports().find((port) => port.fallback)?.id ?? 0;
     const uplink = this.#uplink?.ifindex ?? 0;
-    this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length });
+    const flags = this.#uplink?.peer ? PORT_PEER : 0;
+    this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length, flags });
   }
 }

@@ -84,9 +84,10 @@ export class Maps {
     mapUpdate(this.descriptors.programs, u32s(index), u32s(program));
   }
 
-  /** `fallback`: where unknown unicast goes without an uplink. `groups`: entries of the group list in use. */
-  setConfig(config: { uplink: number; fallback: number; groups: number }): void {
-    mapUpdate(this.descriptors.config, u32s(0), u32s(config.uplink, config.fallback, config.groups, 0));
+  /** `fallback`: where unknown unicast goes without an uplink. `groups`: entries of the group list in use. `flags`: PORT_PEER. */
+  setConfig(config: { uplink: number; fallback: number; groups: number; flags: number }): void {
+    const { uplink, fallback, groups, flags } = config;
+    mapUpdate(this.descriptors.config, u32s(0), u32s(uplink, fallback, groups, flags));
   }
 
   setPort(slot: number, entry: PortEntry | undefined): void {

@@ -6,6 +6,11 @@ export type Mac = Uint8Array | string;
 export interface HookOptions {
   /** Interface that leads to the wire; absent: none yet. */
   readonly uplink?: string;
+  /**
+   * Ports' unicast frames for the wire arrive at the other end of a veth without passing through the uplink: faster,
+   * but its statistics, queueing and others' egress programs do not see them. For a daemon in a container.
+   */
+  readonly uplinkPeer?: boolean;
   /** Default: TCX where the kernel has it, else clsact. */
   readonly mode?: Mode;
   /** Where among others' programs on the uplink; default: first on both sides, at the bottom. */

@@ -5,16 +5,23 @@ import { macBytes } from '../sys/netlink.js';
 import { ReceiveFilter } from '../sys/packet_socket.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Orders } from './attachment.js';
-import { usableDevice } from './device.js';
+import { requirePeer, usableDevice } from './device.js';
 import { loadProgram } from './loader.js';
 import type { Maps } from './maps.js';
 import { uplinkEgress, uplinkIngress } from './programs/uplink.js';
+
+export interface UplinkOptions {
+  readonly orders?: Orders;
+  /** Ports' frames skip it: `HookOptions.uplinkPeer`. */
+  readonly peer?: boolean;
+}
 
 export class Uplink {
   readonly name: string;
   readonly ifindex: number;
   /** The host's MAC, when it was attached. */
   readonly mac: Uint8Array;
+  readonly peer: boolean;
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
   readonly #promiscuityBefore: number;
@@ -25,9 +32,11 @@ export class Uplink {
     name: string,
     mode: (target: { ifindex: number; name: string }) => Mode,
     maps: Maps,
-    orders: Orders,
+    options: UplinkOptions,
   ) {
     const device = usableDevice(name, 'uplink');
+    this.peer = options.peer ?? false;
+    if (this.peer) requirePeer(device);
     this.name = device.name;
     this.ifindex = device.index;
     this.mac = macBytes(device.mac);
@@ -40,7 +49,7 @@ export class Uplink {
       const egress = loadProgram(uplinkEgress(), maps.descriptors);
       programs.push(egress);
       const target = { ifindex: device.index, name: device.name };
-      this.#attachment = attach(target, { ingress, egress }, mode(target), orders);
+      this.#attachment = attach(target, { ingress, egress }, mode(target), options.orders);
     } catch (error) {
       this.#filter.close();
       throw error;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Mode } from '../../src/hook/attachment.js';
-import type { PortOptions } from '../../src/hook/options.js';
+import type { HookOptions, PortOptions } from '../../src/hook/options.js';
 import { lacking, sleep, until } from '../e2e/support/place.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, nd, option } from './support/frames.js';
 import { type HookProcess, inject, Lan, type Machine, Sniffer, TapProcess } from './support/lan.js';
@@ -26,7 +26,12 @@ const STREAM_CLIENT = `
   require('net').connect(5209, process.argv[1]).end(data);
   console.log(require('crypto').createHash('sha256').update(data).digest('hex'));`;
 
-export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>): void {
+export function lanSuite(
+  title: string,
+  mode: Mode,
+  ports: Partial<PortOptions>,
+  uplink: Partial<HookOptions> = {},
+): void {
   const programs = ['tcpdump', 'ping', 'ip', 'ethtool', 'nsenter', 'setpriv', 'stdbuf'];
   describe(title, { skip: lacking(...programs) }, () => {
     let lan: Lan;
@@ -40,7 +45,7 @@ export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>)
       lan = await Lan.make();
       [a, b] = [await lan.guest('a'), await lan.guest('b')];
       all = [lan.host, lan.remote, a, b];
-      hook = await lan.hook(mode);
+      hook = await lan.hook(mode, uplink);
       for (const guest of [a, b]) id.set(guest, await lan.port(hook, guest, ports));
     });
     after(() => lan?.close());
@@ -230,7 +235,8 @@ export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>)
       await a.place.run(['ping', '-c', '1', lan.remote.v4]);
       const script = `const s=require('dgram').createSocket('udp4');s.send('x'.repeat(1000),9,'${lan.remote.v4}',()=>s.close())`;
       await lan.host.place.run('ethtool -K up0 tx off');
-      await a.place.run('ethtool -K eth0 tx on');
+      // Where frames skip the uplink, the guest itself must finish them.
+      await a.place.run(`ethtool -K eth0 tx ${uplink.uplinkPeer ? 'off' : 'on'}`);
       await a.place.run([process.execPath, '-e', script]);
       await until('it arrives', () => /\[udp sum ok\]/.test(sniffer.text()));
       await sniffer.stop();
@@ -346,7 +352,7 @@ export function lanSuite(title: string, mode: Mode, ports: Partial<PortOptions>)
     test('the host misses nothing while the hook is killed, started again and closed', async () => {
       const flow = lan.host.place.start(['ping', '-n', '-c', '300', '-i', '0.01', '-W', '1', lan.remote.v4]);
       await hook.end('SIGKILL');
-      const next = await lan.hook(mode);
+      const next = await lan.hook(mode, uplink);
       await lan.port(next, a, ports);
       await ping(a, lan.remote.v4);
       await next.call('close');

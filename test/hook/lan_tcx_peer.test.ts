@@ -1,3 +1,8 @@
 import { lanSuite } from './lan.suite.js';
 
-lanSuite("ports, host and wire by TCX, frames skip the guest's veth", 'tcx', { peer: true });
+lanSuite(
+  "ports, host and wire by TCX, frames skip the guest's and the uplink's veths",
+  'tcx',
+  { peer: true },
+  { uplinkPeer: true },
+);

@@ -67,7 +67,7 @@ describe('a port’s program', { skip: lacking() }, () => {
 
   function configure(flags: number, uplink = LOOPBACK, fallback = 0): void {
     maps.setPort(ME, { ifindex: LOOPBACK, flags, mac: macBytes(MINE) });
-    maps.setConfig({ uplink, fallback, groups: 0 });
+    maps.setConfig({ uplink, fallback, groups: 0, flags: 0 });
   }
 
   /** The drop counters that rose with one frame, and where it went otherwise. */
@@ -306,17 +306,17 @@ describe('a port’s program', { skip: lacking() }, () => {
   test('truncated headers are dropped, never read past', () => {
     configure(PORT_CHECKED);
     const cut = (data: Uint8Array, length: number) => data.subarray(0, length);
-    for (const length of [15, 20, 33]) {
-      const data = frame(HOST, MINE, 0x86dd, ipv6(V6, 'fd00::1', 17, new Uint8Array(8)));
-      assert.equal(fate(cut(data, length)), 'dropSpoofedIp', `IPv6 of ${length} bytes`);
-    }
+    // Behind a tag, or the test run itself would refuse what is no whole IP header.
+    const data = frame(HOST, MINE, 0x86dd, ipv6(V6, 'fd00::1', 17, new Uint8Array(8)), [VLAN]);
+    for (const length of [19, 24, 37, 41])
+      assert.equal(fate(cut(data, length)), 'dropSpoofedIp', `${length}`);
     const request = frame(HOST, MINE, 0x0806, arp(1, MINE, V4, V4));
     for (const length of [15, 24, 41])
       assert.equal(fate(cut(request, length)), 'dropSpoofedArp', `${length}`);
-    const advert = frame(HOST, MINE, 0x86dd, discovery(ND.advert, V6, option(2, MINE)));
-    for (const length of [54, 60, 77, 81])
+    const advert = frame(HOST, MINE, 0x86dd, discovery(ND.advert, V6, option(2, MINE)), [VLAN]);
+    for (const length of [58, 64, 81, 85])
       assert.equal(fate(cut(advert, length)), 'dropSpoofedNd', `${length}`);
-    assert.equal(fate(cut(advert, 78)), 'host', 'no option at all');
+    assert.equal(fate(cut(advert, 82)), 'host', 'no option at all');
     const tagged = frame(HOST, MINE, 0x0800, ipv4(V4, V4), [VLAN]);
     for (const length of [15, 16, 20, 33])
       assert.equal(fate(cut(tagged, length)), 'dropSpoofedIp', `${length}`);

@@ -183,8 +183,8 @@ export function deliver(a: Assembler, from: number, peer: boolean): void {
   dropAt(a, gone, 'dropGone', from);
 }
 
-/** The frame arrives at the other end of the veth r9, as if it had been sent through it. */
-function redirectToPeer(a: Assembler): void {
+/** The frame arrives at the other end of the veth r9, as if it had been sent through it; ends. */
+export function redirectToPeer(a: Assembler): void {
   const ours = a.unique('ours');
   // It came in as another's (its MAC is not this interface's), and before Linux 6.15 would stay so at the peer.
   a.load('u32', 'r1', 'r6', skb.SKB_PKT_TYPE);

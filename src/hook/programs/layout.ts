@@ -67,6 +67,8 @@ export const CONFIG_UPLINK = 0;
 export const CONFIG_FALLBACK = 4;
 /** How many entries of `groups` are looked at. */
 export const CONFIG_GROUPS = 8;
+/** PORT_PEER: frames for the wire skip the uplink too. */
+export const CONFIG_FLAGS = 12;
 export const CONFIG_SIZE = 16;
 
 /** In `programs`: where a port's group frames go. */

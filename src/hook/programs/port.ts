@@ -43,7 +43,14 @@ export function portIngress(slot: number): Program {
   a.label('host');
   toUplink(a, layout.SLOT_HOST, skb.BPF_F_INGRESS);
   a.label('unknown');
+  piece.config(a, 'r7', layout.CONFIG_FLAGS);
+  a.jump('set', 'r7', layout.PORT_PEER, 'beyond_uplink');
   toUplink(a, layout.SLOT_WIRE, 0);
+  a.label('beyond_uplink');
+  piece.config(a, 'r9', layout.CONFIG_UPLINK);
+  a.jump('eq', 'r9', 0, 'no_uplink');
+  piece.countFrame(a, 'tx', layout.SLOT_WIRE);
+  piece.redirectToPeer(a);
   a.label('no_uplink');
   piece.config(a, 'r8', layout.CONFIG_FALLBACK);
   a.jump('eq', 'r8', 0, 'unknown_receiver');
