@@ -5,7 +5,7 @@ import type { Mode } from '../../src/hook/attachment.js';
 import type { HookOptions, PortOptions } from '../../src/hook/options.js';
 import { lacking, sleep, until } from '../e2e/support/place.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, nd, option } from './support/frames.js';
-import { type HookProcess, inject, Lan, type Machine, Sniffer, TapProcess } from './support/lan.js';
+import { type HookProcess, inject, Lan, type Machine, Sniffer } from './support/lan.js';
 
 /** Ethertype of local experiments: nobody's stack answers it. */
 const EXPERIMENT = 0x88b5;
@@ -241,10 +241,11 @@ export function lanSuite(
       await until('it arrives', () => /\[udp sum ok\]/.test(sniffer.text()));
       await sniffer.stop();
       await lan.host.place.run('ethtool -K up0 tx on tso on gso on 2>/dev/null');
+      await a.place.run('ethtool -K eth0 tx on tso on gso on 2>/dev/null');
     });
 
     test('a tap as port: many MACs by the table, groups, checksums left to the reader', async () => {
-      const tap = await TapProcess.start(lan.host.place, 'cross0');
+      const tap = await lan.tap('cross0');
       await lan.host.place.run('echo 1 > /proc/sys/net/ipv6/conf/cross0/disable_ipv6');
       const crossing = await hook.call<number>('addPort', { name: 'cross0' });
       const vifs = ['02:00:00:00:0c:01', '02:00:00:00:0c:02'];

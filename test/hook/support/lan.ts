@@ -94,6 +94,7 @@ export class Lan {
   readonly #keepers: Background[];
   readonly #guests: Machine[] = [];
   readonly #hooks: HookProcess[] = [];
+  readonly #taps: TapProcess[] = [];
 
   private constructor(host: Machine, remote: Machine, keepers: Background[]) {
     this.host = host;
@@ -137,7 +138,15 @@ export class Lan {
     return hook.call<number>('addPort', { name: `p${guest.name}`, macs: [guest.mac], ...options });
   }
 
+  /** A tap in the host's namespace whose reader is a process. */
+  async tap(link: string): Promise<TapProcess> {
+    const tap = await TapProcess.start(this.host.place, link);
+    this.#taps.push(tap);
+    return tap;
+  }
+
   async close(): Promise<void> {
+    for (const tap of this.#taps) await tap.stop();
     for (const hook of this.#hooks) await hook.end('SIGKILL');
     for (const held of this.#keepers) await held.stop('SIGKILL');
   }
@@ -207,6 +216,7 @@ export class TapProcess {
   }
 
   async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGKILL');
     await gone;
