@@ -72,13 +72,13 @@ export class Hook {
     return [...this.#ports.values()];
   }
 
-  /** Another uplink, the same once more after it vanished and came back, or none. Ports go on meanwhile. */
+  /**
+   * Another uplink, the same once more after it vanished and came back, or none. Ports go on meanwhile. If the new one
+   * cannot be had, there is none.
+   */
   setUplink(name: string | undefined, options: UplinkOptions = {}): void {
     this.#dropUplink();
-    if (name === undefined) {
-      this.#configure();
-      return;
-    }
+    if (name === undefined) return;
     const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, options);
     this.#uplink = uplink;
     try {
@@ -88,7 +88,6 @@ export class Hook {
       this.#configure();
     } catch (error) {
       this.#dropUplink();
-      this.#configure();
       throw error;
     }
   }
@@ -316,8 +315,9 @@ export class Hook {
     const uplink = this.#uplink;
     if (!uplink) return;
     this.#uplink = undefined;
+    this.#configure(); // nothing is sent there any more
     uplink.close();
-    this.#disown(uplink.mac);
+    if (this.#owners.get(keyOf(uplink.mac)) === SLOT_HOST) this.#disown(uplink.mac);
   }
 
   /** Guests join groups that the NIC's filter knows nothing of (ND's, first of all), and learned MACs are in none. */

@@ -202,6 +202,25 @@ for (const mode of ['tcx', 'clsact'] as const) {
       await hook.call('close');
     });
 
+    test('an uplink whose MAC a port has is refused, and the port keeps it', async () => {
+      const [name, port, other] = [await link(), await link(), await link()];
+      const { address } = JSON.parse(await host.run(`ip -j link show ${name}`))[0];
+      const hook = new HookProcess(host);
+      hooks.push(hook);
+      await hook.call('new', { mode });
+      await hook.call('addPort', { name: port, macs: [address] });
+      const belongs = refusal(new RegExp(`${address}.* belongs to ${port} \\(${address}\\) already`));
+      await assert.rejects(hook.call('setUplink', name), belongs);
+      assert.deepEqual(await listed(name), NOTHING);
+      await assert.rejects(hook.call('addPort', { name: other, macs: [address] }), belongs);
+      await hook.call('removeMac', address);
+      await hook.call('setUplink', name);
+      assert.deepEqual(await hook.call('detached'), []);
+      await hook.call('setUplink');
+      assert.deepEqual(await listed(name), NOTHING);
+      await hook.call('close');
+    });
+
     test('what cannot be an uplink or port is refused, with why', async () => {
       const name = await link();
       await host.run(
@@ -234,9 +253,7 @@ for (const mode of ['tcx', 'clsact'] as const) {
         assert.deepEqual(await hook.call('ports'), [], 'nothing half-attached');
         assert.deepEqual(await listed(port), NOTHING);
       }
-      const { mac } = JSON.parse(await host.run(`ip -j link show ${name}`))[0].address
-        ? { mac: JSON.parse(await host.run(`ip -j link show ${name}`))[0].address as string }
-        : { mac: '' };
+      const { address: mac } = JSON.parse(await host.run(`ip -j link show ${name}`))[0];
       await assert.rejects(hook.call('addPort', { name: port, macs: [mac] }), refusal(/the host's own MAC/));
       await hook.call('addPort', { name: port, macs: ['02:00:00:00:00:41'] });
       await assert.rejects(hook.call('addPort', { name: port }), refusal(/is a port already/));
