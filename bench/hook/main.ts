@@ -1,5 +1,6 @@
 /**
- * `node dist/bench/hook/main.js [--repetitions 9] [--seconds 0.5] [--only udp,tcp] [--json]`: the bridge, with and
+ * `node dist/bench/hook/main.js [--repetitions 9] [--seconds 0.5] [--only udp,tcp] [--paths 'guest to
+ * wire,…'] [--json]`: the bridge, with and
  * without netfilter, against the hook, in one run, taking turns. Needs root.
  *
  *   udp   64-byte frames a second that arrive: one sender on core 0, one receiver on core 1; and, for machines where
@@ -10,9 +11,10 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { interleave } from '../../src/lab/rounds.js';
+import { median } from '../../src/lab/stats.js';
 import { Namespaces, untilSays } from '../netns.js';
 import { Reporter } from '../report.js';
-import { interleave, median } from '../stats.js';
 import { type Box, build, CONTESTANTS, type Contestant, type Place } from './places.js';
 
 const BLAST = fileURLToPath(new URL('./blast.js', import.meta.url));
@@ -90,6 +92,7 @@ async function main(): Promise<void> {
       repetitions: { type: 'string', default: '9' },
       seconds: { type: 'string', default: '0.5' },
       only: { type: 'string', default: 'udp,tcp' },
+      paths: { type: 'string', default: PATHS.map(({ name }) => name).join(',') },
       json: { type: 'boolean', default: false },
     },
   });
@@ -100,7 +103,7 @@ async function main(): Promise<void> {
   try {
     for (const contestant of CONTESTANTS) places[contestant] = await build(namespaces, contestant);
     for (const kind of values.only.split(',')) {
-      for (const path of PATHS) {
+      for (const path of PATHS.filter(({ name }) => values.paths.split(',').includes(name))) {
         const variants = Object.fromEntries(
           CONTESTANTS.map((contestant) => {
             const place = places[contestant]!;
