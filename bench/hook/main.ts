@@ -1,7 +1,7 @@
 /**
- * `node dist/bench/hook/main.js [--repetitions 9] [--seconds 0.5] [--only udp,tcp] [--paths 'guest to
- * wire,…'] [--json]`: the bridge, with and
- * without netfilter, against the hook, in one run, taking turns. Needs root.
+ * The bridge, with and without netfilter, against the hook, in one run, taking turns. Needs root.
+ *
+ *   node dist/bench/hook/main.js [--repetitions 9] [--seconds 0.5] [--only udp,tcp] [--paths 'guest to wire,…'] [--json]
  *
  *   udp   64-byte frames a second that arrive: one sender on core 0, one receiver on core 1; and, for machines where
  *         others take those cores away at times, frames sent for a second that the sender was on its core

@@ -1,13 +1,13 @@
 /**
  * Attachment as filters of the clsact qdisc. They outlive a killed process, so each says in its name whose it is:
  *
- *   netferry/<pid>/<the process's start time>[/qdisc]
+ *   netferry/<pid namespace>/<pid>/<the process's start time>[/qdisc]
  *
  * `/qdisc`: we made the qdisc, and take it away with the last filter. Whoever starts next takes away what a dead
- * process left, refuses an interface whose process lives, and touches no other filter. Handle and kind
+ * process left, refuses an interface whose process lives (or cannot be seen from here), and touches no other filter. Handle and kind
  * are fixed too: 0x4e460001, bpf.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SetupError, SysError } from '../sys/errors.js';
 import {
@@ -46,7 +46,8 @@ export function attachClsact(target: Target, programs: Programs, orders: Orders)
     );
   }
   if (there === undefined) clsactAdd(target.ifindex, target.name);
-  const name = `${OURS}/${process.pid}/${startTime(process.pid)}${there && !madeBefore ? '' : MADE_QDISC}`;
+  const owner = `${OURS}/${pidNamespace()}/${process.pid}/${startTime(process.pid)}`;
+  const name = there && !madeBefore ? owner : owner + MADE_QDISC;
 
   let open = true;
   const undo = () => {
@@ -130,7 +131,7 @@ export function sweepClsact(): void {
 function removeLeftovers(target: Target): boolean {
   const left = ours(target);
   const living = left.find(ownerLives);
-  if (living) throw taken(target, `process ${living.name.split('/')[1]}`);
+  if (living) throw taken(target, ownerOf(living));
   for (const filter of left) quietly(() => filterDelete(target.ifindex, filter, target.name));
   return left.some(madeQdisc);
 }
@@ -154,9 +155,21 @@ function madeQdisc({ name }: Filter): boolean {
   return name.endsWith(MADE_QDISC);
 }
 
+/** A process of another pid namespace (a container's, with the host's network) cannot be looked up: it counts as alive. */
 function ownerLives({ name }: Filter): boolean {
-  const [, pid, start] = name.split('/');
-  return startTime(Number(pid)) === start;
+  const [, namespace, pid, start] = name.split('/');
+  return namespace !== pidNamespace() || startTime(Number(pid)) === start;
+}
+
+function ownerOf({ name, side, priority }: Filter): string {
+  const [, namespace, pid] = name.split('/');
+  if (namespace === pidNamespace()) return `process ${pid}`;
+  return `process ${pid} of another pid namespace; if that is gone: tc filter del dev … ${side} pref ${priority}`;
+}
+
+/** `4026531836`, of `pid:[4026531836]`. */
+function pidNamespace(): string {
+  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '';
 }
 
 /** For what somebody else, or the interface's end, may have taken away meanwhile. */

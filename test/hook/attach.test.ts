@@ -81,8 +81,8 @@ for (const mode of ['tcx', 'clsact'] as const) {
       const open_ = await listed(name);
       if (mode === 'tcx') assert.deepEqual(open_.tcx, ['ingress netferry_in', 'egress netferry_out']);
       else {
-        assert.match(open_.filters.ingress.join(), /^netferry\/\d+\/\d+\/qdisc$/);
-        assert.match(open_.filters.egress.join(), /^netferry\/\d+\/\d+\/qdisc$/);
+        assert.match(open_.filters.ingress.join(), /^netferry\/\d+\/\d+\/\d+\/qdisc$/);
+        assert.match(open_.filters.egress.join(), /^netferry\/\d+\/\d+\/\d+\/qdisc$/);
         assert.match(await host.run(`tc filter show dev ${name} egress`), /name netferry_out/);
       }
       assert.deepEqual(await hook.call('detached'), []);
@@ -169,6 +169,19 @@ for (const mode of ['tcx', 'clsact'] as const) {
       await hook.call('close');
       assert.equal((await listed(name)).qdisc, true);
       assert.match(await host.run(`tc filter show dev ${name} egress`), /u32/);
+    });
+
+    clsactTest('what a process that cannot be seen left is nobody’s to sweep', async () => {
+      const name = await link();
+      // A pid namespace of its own, as a container that shares the host's network has it.
+      const hook = new HookProcess(host, ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child']);
+      hooks.push(hook);
+      await hook.call('new', { uplink: name, mode });
+      const before = await listed(name);
+      await assert.rejects(open(name), refusal(/process \d+ of another pid namespace/, /one daemon/));
+      assert.deepEqual(await listed(name), before);
+      await hook.call('close');
+      assert.deepEqual(await listed(name), NOTHING);
     });
 
     clsactTest('an ingress qdisc in the way of clsact is named', async () => {

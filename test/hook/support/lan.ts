@@ -58,8 +58,9 @@ export class HookProcess {
   readonly #lines: Interface;
   readonly #waiting: ((line: string) => void)[] = [];
 
-  constructor(place: Place) {
-    const enter = ['nsenter', '--target', `${place.pid}`, '--net', '--', 'setpriv', ...WITH_US];
+  /** `around`: a command that runs it, if need be. */
+  constructor(place: Place, around: readonly string[] = []) {
+    const enter = ['nsenter', '--target', `${place.pid}`, '--net', '--', 'setpriv', ...WITH_US, ...around];
     const [file, ...args] = [...enter, process.execPath, HOLDER];
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout! });
