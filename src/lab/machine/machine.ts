@@ -28,11 +28,12 @@ import {
   PAGE_TX_FIRST,
   PAGE_TX_RING,
   pagesToAnnounce,
+  ramPagesFor,
   TX_BUFFERS,
 } from '../../netif/netfront_memory.js';
 import { COPY_OUT_SIZE, NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
 import { fillBuffers } from '../../tap/tap_port.js';
-import type { Domain } from '../../xen/embedded/domain.js';
+import { DEFAULT_SHAPE, type Domain } from '../../xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
 import { Hypervisor } from '../../xen/embedded/hypervisor.js';
 import { Guest, type GuestOptions } from './guest.js';
@@ -68,6 +69,8 @@ export class Machine {
   /** Runs whenever a mapping cache misses: in the midst of the loops, between what they read and what they do. */
   onMap: () => void = () => {};
   readonly #ramOfCache = new Map<number, Domain>();
+  /** Guests' RAM as mapped in the arena. */
+  readonly #rams: { ram: number; bytes: number }[] = [];
   #nextPort = 1;
 
   /** `wrap`: puts something between the machine and its loops. */
@@ -92,14 +95,15 @@ export class Machine {
   addGuest(name: string, options: GuestOptions = {}): Guest {
     const { arena, loops } = this;
     const alloc = (bytes: number) => arena.allocate(bytes, name);
-    const { domain, ram, grants } = this.#domain(name);
+    const txBuffers = options.txBuffers ?? TX_BUFFERS;
+    const { domain, ram, grants } = this.#domain(name, options.txBuffers && ramPagesFor(txBuffers));
     const txRing = ram + PAGE_TX_RING * 4096;
     const rxRing = ram + PAGE_RX_RING * 4096;
     loops.initRing(txRing);
     loops.initRing(rxRing);
     loops.initRing(ram + PAGE_CTRL_RING * 4096);
-    const buffers = alloc(STACK_ITEMS + TX_BUFFERS * 4);
-    fillBuffers(arena, buffers, ram + PAGE_TX_FIRST * 4096, TX_BUFFERS);
+    const buffers = alloc(STACK_ITEMS + txBuffers * 4);
+    fillBuffers(arena, buffers, ram + PAGE_TX_FIRST * 4096, txBuffers);
     const vif = this.#vif(name, domain, options);
     const engine = new Engine(arena, loops, alloc(FORWARDING_SIZE));
     const netfront = new NetfrontPort(arena, loops, {
@@ -216,16 +220,18 @@ export class Machine {
 
   close(): void {
     for (const port of [...this.engine.ports]) this.engine.detach(port.id);
+    for (const { ram, bytes } of this.#rams) this.arena.unmap(ram, bytes); // else they live until the arena is garbage
     this.hypervisor.close();
   }
 
-  #domain(name: string): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
-    const domain = this.hypervisor.create(name);
+  #domain(name: string, ramPages?: number): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
+    const domain = this.hypervisor.create(name, ramPages ? { ...DEFAULT_SHAPE, ramPages } : DEFAULT_SHAPE);
     const ramBytes = domain.shape.ramPages * 4096;
     const ram = this.arena.allocate(ramBytes, name);
     this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
+    this.#rams.push({ ram, bytes: ramBytes });
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
-    grantAll(grants, 0);
+    grantAll(grants, 0, ramPages);
     return { domain, ram, grants };
   }
 
