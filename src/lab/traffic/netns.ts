@@ -1,9 +1,9 @@
 /**
- * Network namespaces of the benchmark's own: anonymous, held open by a process each, so that nothing appears
- * in /run/netns and nothing outlives the benchmark, even one that is killed.
+ * Network namespaces of a measurement's own: anonymous, held open by a process each, so that nothing appears
+ * in /run/netns and nothing outlives the measurement, even one that is killed.
  *
- *   benchmark ──stdin pipe──► cat     the holder: alive in its namespace until the pipe closes
- *             ──nsenter─────► setpriv --pdeathsig KILL ─► a command inside
+ *   we ──stdin pipe──► cat            the holder: alive in its namespace until the pipe closes
+ *      ──nsenter─────► setpriv --pdeathsig KILL ─► a command inside
  *
  * Without root the namespaces lie in one user namespace of ours, where we are root.
  */
@@ -11,7 +11,7 @@ import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_p
 import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { SetupError } from '../src/sys/errors.js';
+import { SetupError } from '../../sys/errors.js';
 
 export interface Output {
   stdout: string;
@@ -56,8 +56,16 @@ export class Netns {
     throw new SetupError(`${argv.join(' ')}: ${why}`);
   }
 
-  /** Like exec, but an exit code other than 0 is a result. Throws SetupError only on a time-out. */
-  async run(argv: readonly string[], timeoutMs = 30_000): Promise<Output & { status: number }> {
+  /**
+   * Like exec, but an exit code other than 0 is a result. Throws SetupError on a time-out, and the signal's reason when
+   * that aborts: the command is killed then.
+   */
+  async run(
+    argv: readonly string[],
+    timeoutMs = 30_000,
+    signal?: AbortSignal,
+  ): Promise<Output & { status: number }> {
+    signal?.throwIfAborted();
     const child = this.spawn(argv);
     const output = collect(child);
     child.stdin.end();
@@ -66,7 +74,13 @@ export class Netns {
       late = true;
       child.kill('SIGKILL');
     }, timeoutMs);
-    const status = await closed(child).finally(() => clearTimeout(timer));
+    const abort = () => child.kill('SIGKILL');
+    signal?.addEventListener('abort', abort);
+    const status = await closed(child).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    });
+    signal?.throwIfAborted();
     if (late) throw new SetupError(`${argv.join(' ')}: no end within ${timeoutMs} ms`);
     return { ...output, status };
   }
