@@ -46,6 +46,9 @@ export const macOf = (last: number) => Uint8Array.of(0x02, 0, 0, 0, last >>> 8, 
 
 export const ALL_FEATURES = FE_SG | FE_GSO4 | FE_GSO6 | FE_CSUM4 | FE_CSUM6;
 
+/** Where an arena begins to be handed out. */
+const FIRST_PAGE = 65536;
+
 /** What `addBareDomain` makes. */
 export interface BareDomain {
   readonly domain: Domain;
@@ -69,8 +72,6 @@ export class Machine {
   /** Runs whenever a mapping cache misses: in the midst of the loops, between what they read and what they do. */
   onMap: () => void = () => {};
   readonly #ramOfCache = new Map<number, Domain>();
-  /** Guests' RAM as mapped in the arena. */
-  readonly #rams: { ram: number; bytes: number }[] = [];
   #nextPort = 1;
 
   /** `wrap`: puts something between the machine and its loops. */
@@ -220,8 +221,9 @@ export class Machine {
 
   close(): void {
     for (const port of [...this.engine.ports]) this.engine.detach(port.id);
-    for (const { ram, bytes } of this.#rams) this.arena.unmap(ram, bytes); // else they live until the arena is garbage
     this.hypervisor.close();
+    // Guests' RAM and rings live as long as they are mapped, and that would be until the arena is garbage.
+    this.arena.unmap(FIRST_PAGE, this.arena.u8.length - FIRST_PAGE);
   }
 
   #domain(name: string, ramPages?: number): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
@@ -229,7 +231,6 @@ export class Machine {
     const ramBytes = domain.shape.ramPages * 4096;
     const ram = this.arena.allocate(ramBytes, name);
     this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
-    this.#rams.push({ ram, bytes: ramBytes });
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
     grantAll(grants, 0, ramPages);
     return { domain, ram, grants };

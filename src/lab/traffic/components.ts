@@ -24,7 +24,7 @@ export const COMPONENTS = [
   'kernel: netfilter',
   'kernel: veth',
   'kernel: net/core',
-  'kernel: TCP/IP',
+  'kernel: end point’s TCP/IP',
   'kernel: io_uring',
   'kernel: eventfd, epoll',
   'kernel: process_vm_readv',
@@ -35,6 +35,8 @@ export const COMPONENTS = [
   'other',
 ] as const;
 export type Component = (typeof COMPONENTS)[number];
+
+const END_POINTS: Component = 'kernel: end point’s TCP/IP';
 
 type Rule = readonly [pattern: RegExp, component: Component];
 
@@ -68,14 +70,14 @@ const KERNEL: readonly Rule[] = [
   [/^(br_|__br_|fdb_|nbp_)/, 'kernel: bridge'],
   [/^(veth_|__veth_)/, 'kernel: veth'],
   [
-    /^(tcp|__tcp|ip_|__ip_|ip4_|ip6_|ipv4_|ipv6_|ip_?rcv|inet|__inet|udp|__udp|bictcp|cubictcp|bbr_|sk_stream|rt_|fib_|ipv4|sock_rfree|sock_wfree|__sock_wfree)/,
-    'kernel: TCP/IP',
+    /^(tcp|__tcp|ip_|__ip_|ip4_|ip6_|ipv4_|ipv6_|ip_?rcv|inet|__inet|udp|__udp|bictcp|cubictcp|bbr_|sk_stream|rt_|fib_|ipv4)/,
+    'kernel: end point’s TCP/IP',
   ],
   [/^(io_|__io_|__do_sys_io_uring|__x64_sys_io_uring|tctx_|req_)/, 'kernel: io_uring'],
   [/^(eventfd_|ep_|do_epoll|__x64_sys_epoll|epoll|__ep_)/, 'kernel: eventfd, epoll'],
   [/^(process_vm_|__x64_sys_process_vm)/, 'kernel: process_vm_readv'],
   [
-    /^(skb|__skb|___skb|netif_|__netif|__dev_|dev_|napi_|__napi|process_backlog|net_rx_|net_tx_|enqueue_to_backlog|alloc_skb|__alloc_skb|kfree_skb|__kfree_skb|consume_skb|eth_|validate_xmit|sch_|qdisc|__qdisc|pfifo|fq_codel|sock_|__sock|sk_|generic_xdp|gro_|gso_|inet_gso|netdev_|xmit_|tcx_|bpf_|neigh|rps_|flow_|__flow|__local_bh|local_bh|kfree_skbmem|page_pool|zerocopy)/,
+    /^(skb|__skb|___skb|netif_|__netif|__dev_|dev_|napi_|__napi|process_backlog|net_rx_|net_tx_|enqueue_to_backlog|alloc_skb|__alloc_skb|kfree_skb|__kfree_skb|consume_skb|eth_|validate_xmit|sch_|qdisc|__qdisc|pfifo|fq_codel|sock_|__sock|sk_|generic_xdp|gro_|gso_|inet_gso|netdev_|xmit_|tcx_|bpf_(?!lsm)|neigh|rps_|flow_|__flow|__local_bh|local_bh|kfree_skbmem|page_pool|zerocopy)/,
     'kernel: net/core',
   ],
   [
@@ -87,40 +89,64 @@ const KERNEL: readonly Rule[] = [
     'kernel: memory',
   ],
   [
-    /^(entry_|do_syscall|syscall_|__x64_sys|__do_sys|x64_sys|asm_|irqentry|exc_|sysvec|error_entry|common_interrupt|irq_|__irq|do_softirq|__do_softirq|handle_softirqs|ret_from_fork|exit_to_user|fpregs|restore_fpregs|sync_regs|native_irq|vfs_|ksys_|do_(readv|writev|iter)|fget|__fget|fdget|fput|import_|security_|apparmor_|ktime_get|fsnotify|rw_verify)/,
+    /^(entry_|do_syscall|syscall_|__x64_sys|__do_sys|x64_sys|asm_|irqentry|exc_|sysvec|error_entry|common_interrupt|irq_|__irq|do_softirq|__do_softirq|handle_softirqs|ret_from_fork|exit_to_user|fpregs|restore_fpregs|sync_regs|native_irq|vfs_|ksys_|do_(readv|writev|iter)|fget|__fget|fdget|fput|import_|security_|bpf_lsm|apparmor_|ktime_get|fsnotify|rw_verify)/,
     'kernel: entry, interrupts',
   ],
 ];
 
-/** Where user code that has no name of ours comes from. */
-function userComponent({ symbol, object }: Frame): Component | undefined {
-  for (const [pattern, component] of OURS) if (pattern.test(symbol)) return component;
-  if (/memmove|memcpy|memory_copy/.test(symbol)) return 'copy of frames';
-  if (/koffi/.test(object)) return 'FFI';
-  if (/\/(node|nodejs)$|libnode/.test(object) || /perf-\d+\.map$/.test(object)) return 'Node and V8';
-  return undefined; // the C library, the vdso: for whoever called it
+/** User code: by name, then by the file it is in; the C library and the vdso count for whoever called them. */
+function userComponent(frames: readonly Frame[]): Component {
+  for (const { symbol, object } of frames) {
+    for (const [pattern, component] of OURS) if (pattern.test(symbol)) return component;
+    if (/memmove|memcpy|memory_copy/.test(symbol)) return 'copy of frames';
+    if (/koffi/.test(object)) return 'FFI';
+    if (/\/(node|nodejs)$|libnode/.test(object) || /perf-\d+\.map$/.test(object)) return 'Node and V8';
+  }
+  return 'other';
 }
 
 /** `[kernel.kallsyms]`, and modules by their name: `[veth]`. */
 const KERNEL_OBJECT = /^\[(?!vdso|vsyscall|unknown|heap|stack|anon|JIT)[\w.]+\]|\.ko(\.\w+)?$/;
 const isKernel = ({ object }: Frame) => KERNEL_OBJECT.test(object);
 
+/** Here a frame is in a carrier's hands … */
+const CARRIER = /^(tun_|veth_xmit|net_rx_action|process_backlog|__napi_poll|br_)/;
+/** … and here in those of an end point's stack, whoever's time that runs in (ACKs written to a tap are taken at once). */
+const END_POINT =
+  /^(ip_rcv|ip_list_rcv|ip_sublist_rcv|ip_local_deliver|ip_protocol_deliver|ipv6_rcv|tcp_v[46]_(do_)?rcv|tcp_write_xmit|tcp_sendmsg|tcp_recvmsg|arp_rcv|packet_rcv)/;
+
+/** Whose hands a kernel sample was in, by the boundary next to the leaf; undefined: it is not about frames. */
+function handsOf(frames: readonly Frame[]): 'carrier' | 'end point' | undefined {
+  for (const frame of frames) {
+    if (!isKernel(frame)) return undefined;
+    if (END_POINT.test(frame.symbol)) return 'end point';
+    if (CARRIER.test(frame.symbol)) return 'carrier';
+    if (/softirq/.test(frame.symbol)) return undefined; // a softirq of another kind, in anybody's time
+  }
+  return undefined;
+}
+
+/** Whether a sample was taken between two guests of a bridge: what the hop costs, in whoever's time it ran. */
+export function inBridgeHop(frames: readonly Frame[]): boolean {
+  return handsOf(frames) === 'carrier';
+}
+
 /** A sample's component. A kernel sample is never charged to user code: it was the kernel that ran. */
 export function componentOf(frames: readonly Frame[]): Component {
   const [leaf] = frames;
   if (!leaf) return 'other';
-  if (isKernel(leaf)) {
-    for (const frame of frames) {
-      if (!isKernel(frame)) break;
-      for (const [pattern, component] of KERNEL) if (pattern.test(frame.symbol)) return component;
-    }
-    return 'kernel: other';
-  }
+  if (!isKernel(leaf)) return userComponent(frames);
+  const hands = handsOf(frames);
+  if (hands === 'end point') return END_POINTS;
   for (const frame of frames) {
-    const component = isKernel(frame) ? undefined : userComponent(frame);
-    if (component !== undefined) return component;
+    if (!isKernel(frame)) break;
+    for (const [pattern, component] of KERNEL) {
+      // A carrier calls into TCP and IP here and there (who owns an skb, is IPv6 there): it is the carrier's cost.
+      if (component === END_POINTS && hands === 'carrier') continue;
+      if (pattern.test(frame.symbol)) return component;
+    }
   }
-  return 'other';
+  return 'kernel: other';
 }
 
 /** Samples by component. */
@@ -131,22 +157,4 @@ export function tally(stacks: readonly Stack[]): Map<Component, number> {
     counts.set(component, (counts.get(component) ?? 0) + 1);
   }
   return counts;
-}
-
-/** From here on a frame is under way between two guests of a bridge … */
-const HOP_BEGINS = /^(veth_xmit|net_rx_action|process_backlog|__napi_poll|br_)/;
-/** … and here it is a guest's own, whose stack takes it; or it is a softirq of another kind. */
-const HOP_ENDS =
-  /^(ip_rcv|ip_list_rcv|ip_local_deliver|ip_sublist_rcv|ipv6_rcv|tcp_v[46]_(do_)?rcv|arp_rcv|packet_rcv|do_softirq|__do_softirq|handle_softirqs)/;
-
-/**
- * Whether a sample was taken between two guests of a bridge: what the hop costs, in whoever's time it ran. Decided by
- * the boundary next to the leaf.
- */
-export function inBridgeHop(frames: readonly Frame[]): boolean {
-  for (const frame of frames) {
-    if (!isKernel(frame) || HOP_ENDS.test(frame.symbol)) return false;
-    if (HOP_BEGINS.test(frame.symbol)) return true;
-  }
-  return false;
 }

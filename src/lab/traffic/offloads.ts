@@ -1,4 +1,5 @@
 /** Netferry and two guests whose segmentation offloads go on and off between runs of one TCP stream. */
+import type { Vif } from '../../daemon/api.js';
 import type { TransferName } from '../../transfer/transfer.js';
 import { iperfMissing, programMissing } from './iperf.js';
 import { startNetferry } from './netferry.js';
@@ -22,6 +23,8 @@ export function offloadsMissing(): string | undefined {
 export interface OffloadStage {
   /** One stream from a to b: Gb/s of payload, and CPU seconds of the daemon per 10⁹ bytes. Throws SetupError. */
   run(state: OffloadState, seconds: number): Promise<{ gbps: number; cpu: number }>;
+  /** The daemon's word on its vifs. */
+  vifs(): Promise<Vif[]>;
   /** Ends daemon, guests and namespaces. */
   stop(): Promise<void>;
 }
@@ -47,6 +50,7 @@ export async function offloads(transfer: TransferName, signal: AbortSignal): Pro
       const result = await tcpThrough(backEnd, { seconds, signal });
       return { gbps: result.bitsPerSecond / 1e9, cpu: result.carrierSecondsPerGb };
     },
+    vifs: running.vifs,
     stop: running.stop,
   };
 }
