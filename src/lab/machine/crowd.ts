@@ -1,7 +1,7 @@
 /**
  * Many guests on one back end, in one arena, in pairs: guest 2k sends to guest 2k + 1. Only the back end's rounds are
- * timed; beside them, as a yardstick, plain copies of the same bytes between the same pages in the same order: what
- * a larger crowd costs because its pages no longer fit the CPU's caches.
+ * timed; beside them, as a yardstick, plain copies of as many bytes between the same guests' pages in the same order:
+ * what a larger crowd costs because its pages no longer fit the CPU's caches.
  */
 import { BURST, PAGE_SIZE } from '../../../assembly/layout.js';
 import type { TransferName } from '../../transfer/transfer.js';
@@ -51,7 +51,8 @@ export class Crowd {
       engine.round(1);
       backend += performance.now() - t0;
       for (let k = 0; k < busy; k++) this.pairs[k].receive(kind, burst);
-      const turn = (round % turns) * burst * stride;
+      // Half a turn away from what was just carried, so that it finds its pages as cold as the back end does.
+      const turn = ((round + (turns >>> 1)) % turns) * burst * stride;
       const t1 = performance.now();
       for (let k = 0; k < busy; k++) {
         const { from, to } = this.pairs[k];
