@@ -8,6 +8,7 @@ import type { TransferName } from '../../transfer/transfer.js';
 import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
 import { judge, pointOf, ratioOf, shown, withInterval } from '../intervals.js';
 import { Crowd } from '../machine/crowd.js';
+import { PAGES_IN_TURN } from '../machine/ring_pair.js';
 import { sharedRun } from '../turns.js';
 
 const VIFS = [2, 8, 32, 128] as const;
@@ -18,6 +19,8 @@ const GOAL = 1.25;
 
 const BUSY = 'all pairs busy';
 const ALONE = 'one pair busy, the others silent';
+const FEW_PAGES = 64;
+const FEW = `all pairs busy, ${FEW_PAGES} pages a guest`;
 const COPY = 'plain copy of the same pages, all pairs';
 const named = (transfer: TransferName, curve: string) => `${transfer}, ${curve}`;
 
@@ -38,9 +41,12 @@ async function run(lab: LabRun): Promise<Findings> {
     try {
       for (const vifs of VIFS) {
         lab.note(`${vifs} guests, ${transfer}`);
-        const crowd = crowdOf(transfer, vifs);
-        if (typeof crowd === 'string') missing.push(crowd);
-        else crowds.push(crowd);
+        // Few pages are looked at with the one transfer only: what they show is the memory's.
+        for (const pages of transfer === 'persistent' ? [PAGES_IN_TURN, FEW_PAGES] : [PAGES_IN_TURN]) {
+          const crowd = crowdOf(transfer, vifs, pages);
+          if (typeof crowd === 'string') missing.push(crowd);
+          else crowds.push(crowd);
+        }
       }
       for (const length of LENGTHS) {
         lab.note(`${transfer}, ${length} bytes`);
@@ -62,9 +68,9 @@ async function run(lab: LabRun): Promise<Findings> {
 }
 
 /** A crowd, or why there can be none here (address space, mappings, memory). */
-function crowdOf(transfer: TransferName, vifs: number): Crowd | string {
+function crowdOf(transfer: TransferName, vifs: number, pages: number): Crowd | string {
   try {
-    return new Crowd(transfer, vifs, Math.max(...LENGTHS));
+    return new Crowd(transfer, vifs, Math.max(...LENGTHS), pages);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     return `${vifs} vifs with ${transfer}: ${error.message}`;
@@ -72,10 +78,12 @@ function crowdOf(transfer: TransferName, vifs: number): Crowd | string {
 }
 
 function casesOf(lab: LabRun, crowd: Crowd, transfer: TransferName, length: number): Case[] {
-  const frames = (transfer === 'persistent' ? 20_000 : 8_000) * (lab.effort === 'quick' ? 1 : 2);
+  const frames = (transfer === 'persistent' ? 60_000 : 10_000) * (lab.effort === 'quick' ? 1 : 2);
   const sample = (busy: number) => () =>
     crowd.sample({ length }, BURST, busy, Math.max(2, Math.round(frames / (busy * BURST))));
   const x = crowd.vifs;
+  if (crowd.pages === FEW_PAGES)
+    return [{ variant: named(transfer, FEW), x, sample: () => sample(crowd.pairs.length)().backend }];
   const busy = sharedRun(sample(crowd.pairs.length));
   const cases = [
     { variant: named(transfer, BUSY), x, sample: busy('backend') },
@@ -111,7 +119,7 @@ function growth(length: number, series: readonly Series[]): Table {
 
 function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
   return TRANSFERS.flatMap((transfer) =>
-    [BUSY, ALONE].flatMap((curve): Verdict[] => {
+    [BUSY, FEW, ALONE].flatMap((curve): Verdict[] => {
       const points = series.find((s) => s.variant === named(transfer, curve))?.points ?? [];
       const [first, last] = [points[0], points[points.length - 1]];
       if (!first || first === last) return [];
@@ -135,6 +143,6 @@ function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
 const METHOD = [
   'All guests and the back end in one process and one arena, frames through real rings, grants and copies, in pairs: guest 2k sends to guest 2k + 1. A load generator plays the front ends between the rounds; only the back end’s rounds are timed. One thread, pinned to no CPU.',
   `All pairs busy: each sender queues ${BURST} frames a round, so every vif carries as much as every other, whatever their number. One pair busy: the same from one sender while all others are attached and silent.`,
-  'Each guest sends from and receives into a ring’s worth of pages (256) in turn: 128 guests use 128 MiB of pages, more than the CPU’s caches and their TLB hold. The plain copy, of the same bytes between the same pages in the same order, shows what of a rise is the memory’s.',
+  `Each guest sends from, or receives into, a ring’s worth of pages (${PAGES_IN_TURN}) in turn: 128 guests use 128 MiB of pages, more than the CPU’s caches hold. The plain copy, of as many bytes between the same guests’ pages, as cold as they are, shows what of a rise is the memory’s; so does the curve of guests that use ${FEW_PAGES} pages again and again.`,
   'No notifications: event channels are not part of this figure. A thread that sleeps and is woken by one vif would still look at all of them.',
 ];

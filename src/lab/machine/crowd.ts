@@ -22,14 +22,17 @@ export class Crowd {
   /** Round of each pair so far, so that its pages are used in turn from sample to sample. */
   #round = 0;
 
-  /** `vifs`: an even number. Frames of up to `longest` bytes can be sent then. */
-  constructor(transfer: TransferName, vifs: number, longest: number) {
+  readonly pages: number;
+
+  /** `vifs`: an even number. Frames of up to `longest` bytes can be sent. `pages`: in use by each guest, 64 … 256. */
+  constructor(transfer: TransferName, vifs: number, longest: number, pages = PAGES_IN_TURN) {
     this.vifs = vifs;
+    this.pages = pages;
     this.machine = new Machine(BYTES_ALONE + vifs * BYTES_PER_GUEST);
     const descriptors = loadDescriptors(this.machine);
     const add = (i: number): Guest => this.machine.addGuest(`g${i}`, { transfer, ...SMALL });
     this.pairs = Array.from({ length: vifs / 2 }, (_, k) => {
-      const pair = new RingPair(this.machine, add(2 * k), add(2 * k + 1), descriptors);
+      const pair = new RingPair(this.machine, add(2 * k), add(2 * k + 1), descriptors, pages);
       pair.fill({ length: longest });
       return pair;
     });
@@ -41,7 +44,7 @@ export class Crowd {
   sample(kind: FrameKind, burst: number, busy: number, rounds: number): RingSample {
     const { engine, loops } = this.machine;
     const stride = pagesOfFrame(kind.length) * PAGE_SIZE;
-    const turns = Math.floor((PAGES_IN_TURN * PAGE_SIZE) / (stride * burst));
+    const turns = Math.floor((this.pages * PAGE_SIZE) / (stride * burst));
     let backend = 0;
     let copy = 0;
     for (let i = 0; i < rounds; i++) {

@@ -17,11 +17,12 @@ import {
   V_GSO_SIZE,
   V_GSO_TYPE,
 } from '../../../assembly/layout.js';
+import { NF_RX_TARGET } from '../../../assembly/netif_layout.js';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../abi/virtio_net.js';
 import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../../netif/netfront_memory.js';
 import type { Guest, Machine } from './machine.js';
 
-/** Pages that a guest sends from, in turn: as many as a ring has slots. Received pages are a ring's worth, too. */
+/** Pages that a guest sends from, and receives into, in turn: as many as a ring has slots. */
 export const PAGES_IN_TURN = 256;
 
 /** What A sends. */
@@ -57,8 +58,20 @@ export class RingPair {
   readonly #sending: number;
   readonly #receiving: number;
 
-  constructor(machine: Machine, a: Guest, b: Guest, descriptors = loadDescriptors(machine)) {
+  readonly #pages: number;
+
+  /** `pages`: how many each of the two has in use, a burst's at least. */
+  constructor(
+    machine: Machine,
+    a: Guest,
+    b: Guest,
+    descriptors = loadDescriptors(machine),
+    pages = PAGES_IN_TURN,
+  ) {
     this.#machine = machine;
+    this.#pages = pages;
+    // What netfront keeps posted; the ring's worth that it began with is used up in a few rounds.
+    machine.arena.u32[(b.netfront.state + NF_RX_TARGET) / 4] = pages;
     this.a = a;
     this.b = b;
     this.#sending = descriptors.sending;
@@ -71,14 +84,15 @@ export class RingPair {
   }
 
   get to(): number {
-    return this.b.ram + PAGE_RX_FIRST * PAGE_SIZE;
+    // Of the ring's worth that netfront began with, the pages that came last are those that it goes on with.
+    return this.b.ram + (PAGE_RX_FIRST + PAGES_IN_TURN - this.#pages) * PAGE_SIZE;
   }
 
   /** Writes frames of that kind into A's pages, wherever `send` may find one. */
   fill(kind: FrameKind): void {
     const { u8 } = this.#machine.arena;
     const stride = pagesOfFrame(kind.length) * PAGE_SIZE;
-    for (let at = this.from; at + stride <= this.from + PAGES_IN_TURN * PAGE_SIZE; at += stride) {
+    for (let at = this.from; at + stride <= this.from + this.#pages * PAGE_SIZE; at += stride) {
       u8.fill(at >>> 12, at, at + kind.length);
       u8.set(this.b.mac, at);
       u8.set(this.a.mac, at + 6);
@@ -91,7 +105,7 @@ export class RingPair {
     const { loops, arena } = this.#machine;
     const { u32, u8, view } = arena;
     const pages = pagesOfFrame(kind.length);
-    const places = Math.floor(PAGES_IN_TURN / pages);
+    const places = Math.floor(this.#pages / pages);
     loops.netfrontReap(this.a.netfront.state);
     for (let i = 0; i < n; i++) {
       const page = this.from + ((turn * n + i) % places) * pages * PAGE_SIZE;

@@ -32,6 +32,22 @@ test('a crowd: every frame of every pair arrives, and nothing of its guests stay
   assert.equal(mappingsOfGuests(), before);
 });
 
+test('a crowd of few pages uses those only', () => {
+  const crowd = new Crowd('persistent', 2, 1500, 64);
+  try {
+    const [pair] = crowd.pairs;
+    const { u8 } = crowd.machine.arena;
+    const first = pair.b.ram + 16 * 4096;
+    u8.fill(0, first, first + 512 * 4096);
+    crowd.sample({ length: 1500 }, 64, 1, 12); // what it copies for comparison is in the same pages
+    const used = Array.from({ length: 512 }, (_, i) => first + i * 4096).filter((page) => u8[page] !== 0);
+    assert.equal(used.length, 64);
+    assert.equal(used[0], pair.to);
+  } finally {
+    crowd.close();
+  }
+});
+
 function frames(crowd: Crowd, counters: number): number {
   return readCounters(crowd.machine.arena, counters).out.frames;
 }
@@ -62,9 +78,9 @@ test('curves for each transfer, verdicts against the goal, unclear when the inte
   assert.deepEqual(flat.missing, []);
   assert.deepEqual(
     flat.charts.map((chart) => chart.series.length),
-    [5, 5],
+    [6, 6],
   );
-  assert.equal(flat.verdicts.length, 8);
+  assert.equal(flat.verdicts.length, 10);
   assert.ok(flat.verdicts.every((v) => v.agrees === 'agrees' && /1\.2 \(1\.2 … 1\.2\)/.test(v.sentence)));
   const noisy = await scaling.run(
     fakeRun('quick', 1, ({ x }) => ({ low: costs[x] - 20, median: costs[x], high: costs[x] + 20 })),
