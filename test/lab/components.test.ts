@@ -43,6 +43,7 @@ test('heads: a comm with spaces, a process without its thread, no frames at all'
 test('stages by the names of the hot loops', () => {
   const map = '/tmp/perf-1.map';
   const rows: [Component, string][] = [
+    ['direct lane', 'JS:assembly/lane/laneTo-80-turbofan'],
     ['pull', 'JS:assembly/netback_tx/readRequest-42-turbofan'],
     ['pull', 'JS:assembly/tap/tapFinishRead-60-turbofan'],
     ['classify', 'JS:assembly/forward/dispatch-75-turbofan'],

@@ -153,7 +153,7 @@ function bothVerdict(ours: Profile, bridge: Profile): Verdict {
 function methodOf(slices: number, seconds: number, netfilter: boolean | undefined): string[] {
   return [
     `perf record -e cpu-clock -F ${FREQUENCY} -g, ${slices} recordings of ${seconds} s of each in turns, each in the midst of one iperf3 stream (cubic, MTU 1500, offloads on). A sample counts for the first function from the leaf on that the component table knows, so that locks and copies count for their caller; what an end point’s stack does (the host’s takes ACKs in the daemon’s time, when they are written to its tap) is a row of its own. Intervals are those of counting: ± 1.96 √n. CPU ms per GB: samples ÷ frequency ÷ payload of those seconds. Time with interrupts off is seen where they come on again.`,
-    `${FROM_HOST}: all threads of the daemon while a guest receives from the host’s own namespace: the daemon reads the host port’s tap (nf0) and fills the guest’s ring, transfer persistent. The guest’s own process is not counted, nor is the sender’s hand-over to the tap. The stages are WebAssembly functions by their names, Node runs with --perf-basic-prof.`,
+    `${FROM_HOST}: all threads of the daemon while a guest receives from the host’s own namespace: the daemon reads the host port’s tap (nf0) and fills the guest’s ring, transfer persistent. The guest’s own process is not counted, nor is the sender’s hand-over to the tap. The stages are WebAssembly functions by their names (the direct lane, for plain frames between two guests, is pull, classify and push in one), Node runs with --perf-basic-prof.`,
     ...(netfilter === undefined
       ? []
       : [

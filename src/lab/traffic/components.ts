@@ -7,6 +7,7 @@ import type { Frame, Stack } from './stacks.js';
 
 /** In the order of tables: ours first, then the kernel's. */
 export const COMPONENTS = [
+  'direct lane',
   'pull',
   'classify',
   'push',
@@ -43,6 +44,7 @@ type Rule = readonly [pattern: RegExp, component: Component];
 /** The hot loops by V8's name for them (`JS:assembly/FILE/FUNCTION-INDEX-turbofan`), then JavaScript by file. */
 const OURS: readonly Rule[] = [
   [/^JS:\S?assembly\/memory\//, 'copy of frames'],
+  [/^JS:\S?assembly\/lane\//, 'direct lane'],
   [/^JS:\S?assembly\/\w+\/\w*(Publish|pushRe(sponses|quests))/, 'publish'],
   [/^JS:\S?assembly\/netback_done\/(netbackRelease|settleAll)|^JS:\S?assembly\/tap\/tapRelease/, 'release'],
   [/^JS:\S?assembly\/netback_done\/netbackBounc/, 'push'],

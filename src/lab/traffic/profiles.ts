@@ -39,8 +39,8 @@ export interface Stages {
 }
 
 /** ms of a stream before it is looked at, and s behind. */
-const LEAD = 400;
-const TAIL = 0.4;
+const LEAD = 500;
+const TAIL = 0.3;
 
 /** Brings carriers up. Throws SetupError when netferry itself cannot be; a bridge that cannot is `missing`. */
 export async function openStages(names: readonly StageName[], lab: LabRun): Promise<Stages> {
