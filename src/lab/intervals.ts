@@ -13,15 +13,19 @@ export interface Ratio {
   readonly value: number;
   readonly low: number;
   readonly high: number;
+  /** One of its points is too wide for a verdict. */
+  readonly wide: boolean;
 }
 
 /** `a` ÷ `b`, of points that are not negative. An interval that reaches 0 makes the ratio reach infinity. */
 export function ratioOf(a: Point, b: Point): Ratio {
-  return { value: a.median / b.median, low: a.low / b.high, high: b.low > 0 ? a.high / b.low : Infinity };
+  const high = b.low > 0 ? a.high / b.low : Infinity;
+  return { value: a.median / b.median, low: a.low / b.high, high, wide: a.wide || b.wide };
 }
 
-/** Whether a ratio is at most `bound`, at least it, or its interval holds both. */
+/** Whether a ratio is at most `bound` or above; unclear when its interval holds both, or one of its points is too wide. */
 export function judge(ratio: Ratio, bound: number): 'below' | 'above' | 'unclear' {
+  if (ratio.wide) return 'unclear';
   if (ratio.high <= bound) return 'below';
   return ratio.low > bound ? 'above' : 'unclear';
 }

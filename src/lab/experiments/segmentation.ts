@@ -9,7 +9,7 @@ import { judge, pointOf, ratioOf, shown, withInterval } from '../intervals.js';
 import { Machine } from '../machine/machine.js';
 import { RingLoad } from '../machine/ring_load.js';
 import { type FrameKind, TCP_HEADERS } from '../machine/ring_pair.js';
-import { OFF, ON, offloads, offloadsMissing } from '../traffic/offloads.js';
+import { OFF, type OffloadStage, ON, offloads, offloadsMissing } from '../traffic/offloads.js';
 import { sharedRun } from '../turns.js';
 
 const TRANSFERS = ['persistent', 'grant-copy'] as const satisfies readonly TransferName[];
@@ -20,14 +20,20 @@ const LARGEST = 65_535;
 /** Payload of a segment of an MTU of 1500. */
 const SEGMENT = MTU_FRAME - TCP_HEADERS;
 const TSO_LENGTHS = [4096, 9014, 16_384, 32_768, LARGEST] as const;
+/** Bytes of a stream: half a second or so on either side. */
+const STREAM = { on: 500e6, off: 125e6 } as const;
 const PLAIN = 'plain copy of the same pages';
 const jumbo = (transfer: TransferName) => `${transfer}, MTU 9000`;
+
+/** For the lab's timetable; unpinned, since iperf3 and the daemon would inherit that. */
+const MEASURED = { measurements: 2, pinned: false };
 
 export const segmentation: Experiment = {
   name: 'segmentation',
   title: 'Large frames',
   question: 'How much CPU does a byte cost in frames of up to 64 KiB, and in frames of the MTU’s size?',
   talk: '“Results are for Xen version before TSO optimizations. Numbers should be different now”, and the next step: “Get new performance numbers on latest Xen unstable version with TSO optimizations.” No figure.',
+  ...MEASURED,
   missing: () => undefined,
   run,
 };
@@ -87,29 +93,27 @@ async function throughRings(lab: LabRun): Promise<Series[]> {
   }
 }
 
-/** A daemon and two guests, iperf3 between them, the guests' offloads on and off in turns. */
+/** Daemons with two guests each, iperf3 between these, the guests' offloads on and off in turns. */
 async function betweenGuests(lab: LabRun): Promise<Series[]> {
-  const transfers = lab.effort === 'quick' ? TRANSFERS.slice(0, 1) : TRANSFERS;
-  const series: Series[] = [];
-  for (const transfer of transfers) {
-    lab.note(`a daemon and two guests, ${transfer}`);
-    const stage = await offloads(transfer, lab.signal);
-    try {
-      const seconds = lab.effort === 'quick' ? 1 : 2;
-      const cases = ([ON, OFF] as const).flatMap((state): Case[] => {
-        const of = sharedRun(() => stage.run(state, seconds));
-        return [
-          { variant: rateOf(transfer), x: state, sample: of('gbps') },
-          { variant: cpuOf(transfer), x: state, sample: of('cpu') },
-        ];
-      });
-      lab.note(`iperf3 between two guests, ${transfer}`);
-      series.push(...(await lab.measure(cases, lab.effort === 'quick' ? 3 : 7)));
-    } finally {
-      await stage.stop();
+  const quick = lab.effort === 'quick';
+  const stages: OffloadStage[] = [];
+  try {
+    const cases: Case[] = [];
+    for (const transfer of quick ? TRANSFERS.slice(0, 1) : TRANSFERS) {
+      lab.note(`a daemon and two guests, ${transfer}`);
+      const stage = await offloads(transfer, lab.signal);
+      stages.push(stage);
+      for (const state of [ON, OFF] as const) {
+        const of = sharedRun(() => stage.run(state, STREAM[state] * (quick ? 1 : 3)));
+        cases.push({ variant: rateOf(transfer), x: state, sample: of('gbps') });
+        cases.push({ variant: cpuOf(transfer), x: state, sample: of('cpu') });
+      }
     }
+    lab.note('iperf3 between two guests');
+    return await lab.measure(cases, quick ? 7 : 11);
+  } finally {
+    for (const stage of stages) await stage.stop();
   }
-  return series;
 }
 
 const rateOf = (transfer: TransferName) => `${transfer}, Gb/s`;
@@ -190,9 +194,9 @@ function difference(ratio: ReturnType<typeof ratioOf>, figures: string): Verdict
 }
 
 const RING_METHOD = [
-  'Through rings: two guests and the back end in one process; a load generator plays the front ends, only the back end’s rounds are timed. One thread, pinned to no CPU. TCP/IPv4 frames with a blank checksum, as guests send them; larger ones carry a segmentation request (1460 bytes of payload a segment) that travels on to the receiver uncut. MTU 9000: plain frames of 9014 bytes, no segmentation.',
+  'Through rings: two guests and the back end in one process; a load generator plays the front ends, only the back end’s rounds are timed. One thread. TCP/IPv4 frames with a blank checksum, as guests send them; larger ones carry a segmentation request (1460 bytes of payload a segment) that travels on to the receiver uncut. MTU 9000: plain frames of 9014 bytes, no segmentation.',
   'Each sender uses 256 pages in turn, a ring’s worth. A round is 64 frames, or as many as a ring of 256 slots holds.',
 ];
 const TCP_METHOD = [
-  'Between guests: a daemon and two embedded guests in network namespaces of their own; one iperf3 stream, cubic, MTU 1500. Off: ethtool -K eth0 tso off gso off gro off in both guests, so that every segment is a frame of its own on the rings. CPU: user and system time of the daemon (/proc/PID), not of the guests, per 10⁹ bytes of payload.',
+  'Between guests: a daemon and two embedded guests in network namespaces of their own; iperf3 streams one at a time, cubic, MTU 1500, of half a second or so (three times as long with --full). Off: ethtool -K eth0 tso off gso off gro off in both guests, so that every segment is a frame of its own on the rings. CPU: user and system time of the daemon (/proc/PID), not of the guests, per 10⁹ bytes of payload.',
 ];

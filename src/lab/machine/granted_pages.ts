@@ -30,9 +30,11 @@ export class DomainWithPages {
   readonly #counters: number;
   readonly #references = Array.from({ length: PAGES }, (_, i) => GREF_BASE + PAGE_TX_FIRST + i);
 
-  constructor() {
+  /** `view`: the hypervisor has the domain's RAM mapped, so that copy grants need no system call. */
+  constructor(view: boolean) {
     const { arena, loops, hypervisor } = this.#machine;
     const { ram, domain } = this.#domain;
+    if (view && !domain.openView()) throw new Error('no room for a view');
     const alloc = (bytes: number) => arena.allocate(bytes, 'grant copies');
     this.#granted = alloc(PAGES * SEG_SIZE);
     this.#local = alloc(PAGES * SEG_SIZE);
@@ -52,7 +54,7 @@ export class DomainWithPages {
     }
   }
 
-  /** `batch` copies a call: the grants are looked at, one system call copies, the grants are let go. */
+  /** `batch` copies a call: the grants are looked at, the bytes are copied (without a view by one system call), the grants are let go. */
   copyGrant(length: number, batch: number, copies: number): number {
     return this.#batches(this.#granted, length, batch, copies);
   }

@@ -14,6 +14,8 @@ export interface IperfOptions {
   address: string;
   /** Default 3. */
   seconds?: number;
+  /** Ends after so many bytes instead. */
+  bytes?: number;
   /** Parallel streams, default 1. */
   streams?: number;
   /** The server sends. */
@@ -75,7 +77,8 @@ export async function iperf(o: IperfOptions): Promise<IperfResult> {
   const server = o.server.spawn(['iperf3', '-s', '-1', '-p', port, '--forceflush']);
   try {
     await untilSays(server, 'listening');
-    const argv = ['iperf3', '-J', '-c', o.address, '-p', port, '-t', String(seconds), '-i', '0'];
+    const argv = ['iperf3', '-J', '-c', o.address, '-p', port, '-i', '0'];
+    argv.push(...(o.bytes === undefined ? ['-t', String(seconds)] : ['-n', String(o.bytes)]));
     argv.push('--connect-timeout', '3000', ...trafficArguments(o), ...(o.extra ?? []));
     // A peer that vanishes leaves iperf3 waiting on its control connection: hence the deadline.
     const { stdout, stderr } = await o.client.run(argv, (seconds + 15) * 1000, o.signal);

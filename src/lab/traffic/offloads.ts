@@ -21,8 +21,8 @@ export function offloadsMissing(): string | undefined {
 }
 
 export interface OffloadStage {
-  /** One stream from a to b: Gb/s of payload, and CPU seconds of the daemon per 10⁹ bytes. Throws SetupError. */
-  run(state: OffloadState, seconds: number): Promise<{ gbps: number; cpu: number }>;
+  /** `bytes` from a to b: Gb/s of payload, and CPU seconds of the daemon per 10⁹ bytes. Throws SetupError. */
+  run(state: OffloadState, bytes: number): Promise<{ gbps: number; cpu: number }>;
   /** The daemon's word on its vifs. */
   vifs(): Promise<Vif[]>;
   /** Ends daemon, guests and namespaces. */
@@ -40,14 +40,14 @@ export async function offloads(transfer: TransferName, signal: AbortSignal): Pro
     throw error;
   }
   return {
-    run: async (wanted, seconds) => {
+    run: async (wanted, bytes) => {
       if (wanted !== state) {
         const features = ['tso', wanted, 'gso', wanted, 'gro', wanted];
         for (const ns of [running.nsA, running.nsB]) await ns.exec(['ethtool', '-K', 'eth0', ...features]);
         state = wanted;
       }
       const backEnd = { ...running, pids: [running.daemon] };
-      const result = await tcpThrough(backEnd, { seconds, signal });
+      const result = await tcpThrough(backEnd, { bytes, signal });
       return { gbps: result.bitsPerSecond / 1e9, cpu: result.carrierSecondsPerGb };
     },
     vifs: running.vifs,

@@ -16,7 +16,7 @@ export interface TrafficResult extends IperfResult {
 /** TCP from A to B (B to A with `reverse`) for `seconds`. Throws SetupError if iperf3 fails. */
 export async function tcpThrough(
   contestant: Contestant,
-  options: Pick<IperfOptions, 'seconds' | 'streams' | 'reverse' | 'congestion' | 'signal'> = {},
+  options: Pick<IperfOptions, 'seconds' | 'bytes' | 'streams' | 'reverse' | 'congestion' | 'signal'> = {},
 ): Promise<TrafficResult> {
   const { nsA, nsB, addressB, pids } = contestant;
   const watches = pids.map(watchCpu);

@@ -10,7 +10,7 @@ test('a chart a size, a point a batch and mechanism, and verdicts; nothing stays
   const findings = await grantCopy.run(fakeRun('quick', 1));
   assert.equal(findings.charts.length, 3);
   for (const { series } of findings.charts) {
-    assert.equal(series.length, 4);
+    assert.equal(series.length, 5);
     for (const { points } of series) {
       assert.deepEqual(
         points.map((p) => p.x),
@@ -19,13 +19,18 @@ test('a chart a size, a point a batch and mechanism, and verdicts; nothing stays
       for (const p of points) assert.ok(p.median > 0 && Number.isFinite(p.median), JSON.stringify(p));
     }
   }
-  assert.equal(findings.tables[0].rows.length, 12);
+  assert.equal(findings.tables[0].rows.length, 15);
   assert.equal(findings.verdicts.length, 2);
 });
 
 test('every way copies every page, and check() notices what was not copied', () => {
-  for (const way of ['copyGrant', 'accessGrant', 'mapped'] as const) {
-    const world = new DomainWithPages();
+  for (const [way, view] of [
+    ['copyGrant', false],
+    ['copyGrant', true],
+    ['accessGrant', false],
+    ['mapped', false],
+  ] as const) {
+    const world = new DomainWithPages(view);
     try {
       assert.throws(() => world.check(), /was not copied/);
       assert.ok(world[way](64, 16, PAGES) > 0);
@@ -39,7 +44,7 @@ test('every way copies every page, and check() notices what was not copied', () 
 test('verdicts on known data: cheaper, dearer, and neither for sure', async () => {
   const verdict = async (copy: [number, number, number], access: [number, number, number]) => {
     const replace = ({ variant }: Case) => {
-      const [low, median, high] = variant.startsWith('copy') ? copy : access;
+      const [low, median, high] = variant.startsWith('copy grant, one') ? copy : access;
       return { low, median, high };
     };
     const { verdicts } = await grantCopy.run(fakeRun('quick', 1, replaced(replace)));

@@ -57,7 +57,7 @@ test('offloads off: the frames on the rings are cut; on: they are not', async (t
     const gso: Record<string, number> = {};
     let seen = 0;
     for (const state of [ON, OFF] as const) {
-      const { gbps, cpu } = await stage.run(state, 1);
+      const { gbps, cpu } = await stage.run(state, 100e6);
       assert.ok(gbps > 0 && cpu > 0);
       const total = (await stage.vifs()).reduce((sum, vif) => sum + (vif.counters?.in.gso ?? 0), 0);
       gso[state] = total - seen;
@@ -77,7 +77,7 @@ test('stopped in the midst: an error, and nothing is left behind', async (t) => 
   const stopper = new AbortController();
   const stage = await offloads('persistent', stopper.signal);
   setTimeout(() => stopper.abort(), 300);
-  await assert.rejects(stage.run(ON, 5), { name: 'AbortError' });
+  await assert.rejects(stage.run(ON, 100e9), { name: 'AbortError' });
   await stage.stop();
   assert.deepEqual(leftovers(), before);
 });
