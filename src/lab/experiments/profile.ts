@@ -162,7 +162,7 @@ function methodOf(slices: number, seconds: number, netfilter: boolean | undefine
     ...(netfilter === undefined
       ? []
       : [
-          `${BRIDGE}: of a recording of the whole machine, what ran between the sender’s veth and the receiver’s IP stack, in whoever’s time: veth, backlog, bridge, netfilter. bridge-nf-call-iptables is ${netfilter ? 'on, as this kernel has it by default' : 'off or not there'}, no rules.`,
+          `${BRIDGE}: of a recording of the whole machine, what ran between the sender’s veth and the receiver’s IP stack, in the time of the two iperf3 or of the kernel’s softirq threads: veth, backlog, bridge, netfilter. bridge-nf-call-iptables is ${netfilter ? 'on, as this kernel has it by default' : 'off or not there'}, no rules.`,
         ]),
   ];
 }

@@ -111,18 +111,20 @@ function userComponent(frames: readonly Frame[]): Component {
 const KERNEL_OBJECT = /^\[(?!vdso|vsyscall|unknown|heap|stack|anon|JIT)[\w.]+\]|\.ko(\.\w+)?$/;
 const isKernel = ({ object }: Frame) => KERNEL_OBJECT.test(object);
 
-/** Here a frame is in a carrier's hands … */
-const CARRIER = /^(tun_|veth_xmit|net_rx_action|process_backlog|__napi_poll|br_)/;
+/** Here a frame is in the hands of a carrier, a tap or a bridge and its veths … */
+const TAP = /^tun_/;
+const BRIDGE = /^(veth_xmit|net_rx_action|process_backlog|__napi_poll|br_)/;
 /** … and here in those of an end point's stack, whoever's time that runs in (ACKs written to a tap are taken at once). */
 const END_POINT =
   /^(ip_rcv|ip_list_rcv|ip_sublist_rcv|ip_local_deliver|ip_protocol_deliver|ipv6_rcv|tcp_v[46]_(do_)?rcv|tcp_write_xmit|tcp_sendmsg|tcp_recvmsg|arp_rcv|packet_rcv)/;
 
 /** Whose hands a kernel sample was in, by the boundary next to the leaf; undefined: it is not about frames. */
-function handsOf(frames: readonly Frame[]): 'carrier' | 'end point' | undefined {
+function handsOf(frames: readonly Frame[]): 'tap' | 'bridge' | 'end point' | undefined {
   for (const frame of frames) {
     if (!isKernel(frame)) return undefined;
     if (END_POINT.test(frame.symbol)) return 'end point';
-    if (CARRIER.test(frame.symbol)) return 'carrier';
+    if (TAP.test(frame.symbol)) return 'tap';
+    if (BRIDGE.test(frame.symbol)) return 'bridge';
     if (/softirq/.test(frame.symbol)) return undefined; // a softirq of another kind, in anybody's time
   }
   return undefined;
@@ -130,7 +132,7 @@ function handsOf(frames: readonly Frame[]): 'carrier' | 'end point' | undefined 
 
 /** Whether a sample was taken between two guests of a bridge: what the hop costs, in whoever's time it ran. */
 export function inBridgeHop(frames: readonly Frame[]): boolean {
-  return handsOf(frames) === 'carrier';
+  return handsOf(frames) === 'bridge';
 }
 
 /** A sample's component. A kernel sample is never charged to user code: it was the kernel that ran. */
@@ -144,7 +146,7 @@ export function componentOf(frames: readonly Frame[]): Component {
     if (!isKernel(frame)) break;
     for (const [pattern, component] of KERNEL) {
       // A carrier calls into TCP and IP here and there (who owns an skb, is IPv6 there): it is the carrier's cost.
-      if (component === END_POINTS && hands === 'carrier') continue;
+      if (component === END_POINTS && hands !== undefined) continue;
       if (pattern.test(frame.symbol)) return component;
     }
   }

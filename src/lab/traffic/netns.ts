@@ -9,7 +9,7 @@
  */
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { SetupError } from '../../sys/errors.js';
 
@@ -206,6 +206,22 @@ function userNamespaceOf(pid: number | 'self'): string {
     return readlinkSync(`/proc/${pid}/ns/user`);
   } catch (error) {
     throw new SetupError(`process ${pid} is gone, and its namespace with it`, '', { cause: error });
+  }
+}
+
+/** The processes in a namespace now, whoever's they are. Needs the right to look at them. */
+export function processesIn(ns: Netns): number[] {
+  const own = networkOf(String(ns.pid));
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && own !== undefined && networkOf(name) === own)
+    .map(Number);
+}
+
+function networkOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined; // it has just ended, or is none of ours to look at
   }
 }
 

@@ -6,6 +6,7 @@ import { type RunningBridge, startBridge } from './bridge.js';
 import { type Component, inBridgeHop, tally } from './components.js';
 import { iperf } from './iperf.js';
 import { type RunningNetferry, startNetferry } from './netferry.js';
+import { processesIn } from './netns.js';
 import { sample } from './perf.js';
 import { type Running, untilReachable } from './running.js';
 import type { Stack } from './stacks.js';
@@ -71,10 +72,9 @@ export async function openStages(names: readonly StageName[], lab: LabRun): Prom
     const { daemon, hub } = netferry;
     const ours = netferry;
     const running = names.flatMap((name): ProfileStage[] => {
-      if (name === BRIDGE)
-        return bridge ? [stageOf(name, bridge, undefined, (stack) => inBridgeHop(stack.frames), signal)] : [];
+      if (name === BRIDGE) return bridge ? [stageOf(name, bridge, undefined, signal)] : [];
       const ends = name === FROM_HOST ? { ...ours, nsA: hub } : ours;
-      return [stageOf(name, ends, daemon, () => true, signal)];
+      return [stageOf(name, ends, daemon, signal)];
     });
     return { running, missing, netfilter: bridge?.netfilter, close };
   } catch (error) {
@@ -83,11 +83,11 @@ export async function openStages(names: readonly StageName[], lab: LabRun): Prom
   }
 }
 
+/** `pid`: all samples of this process; undefined: those of the whole machine that were taken between the two ends. */
 function stageOf(
   name: StageName,
   ends: Pick<Running, 'nsA' | 'nsB' | 'addressB'>,
   pid: number | undefined,
-  belongs: (stack: Stack) => boolean,
   signal: AbortSignal,
 ): ProfileStage {
   const profile: Profile = { name, samples: new Map(), gigabytes: 0, seconds: 0 };
@@ -97,12 +97,18 @@ function stageOf(
     const stream = iperf({ server, client, address, seconds: length, signal });
     stream.catch(() => {}); // awaited below, once perf has done
     await new Promise((resolve) => setTimeout(resolve, LEAD));
+    const own = new Set([client, server].flatMap(processesIn));
     const stacks = await sample(seconds, pid, signal);
     const { bitsPerSecond } = await stream;
-    for (const [component, n] of tally(stacks.filter(belongs)))
+    for (const [component, n] of tally(stacks.filter((stack) => pid !== undefined || between(stack, own))))
       profile.samples.set(component, (profile.samples.get(component) ?? 0) + n);
     profile.gigabytes += (bitsPerSecond / 8e9) * seconds;
     profile.seconds += seconds;
   };
   return { profile, record };
+}
+
+/** Softirqs run in the time of whoever was there, or of the kernel's own threads; other traffic is not ours to count. */
+function between({ comm, pid, frames }: Stack, own: ReadonlySet<number>): boolean {
+  return (own.has(pid) || /^(ksoftirqd|swapper)/.test(comm)) && inBridgeHop(frames);
 }
