@@ -16,15 +16,12 @@ const ACCESS = 'access grant, page by page';
 const ACCESS_BATCH = 'access grant, a batch mapped side by side';
 const MAPPED = 'mapped already';
 
-/** For the lab's timetable: one call of `measure` a length. */
-const MEASURED = { measurements: LENGTHS.length };
-
 export const grantCopy: Experiment = {
   name: 'grant-copy',
   title: 'Copy grant against access grant',
   question: 'What does a page’s copy cost when one call does everything, and how much does a batch save?',
   talk: 'Only one hypercall does everything (map page, copy, un-map page): less expensive than “access” grant. The talk gives no figure; it is a next step.',
-  ...MEASURED,
+  measurements: LENGTHS.length,
   missing: () => undefined,
   run,
 };

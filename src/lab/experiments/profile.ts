@@ -5,6 +5,7 @@
 import { SetupError } from '../../sys/errors.js';
 import type { Chart, Experiment, Findings, LabRun, Point, Series, Table, Verdict } from '../experiment.js';
 import { judge, type Ratio, ratioOf, shown, withInterval } from '../intervals.js';
+import { WIDE } from '../stats.js';
 import { COMPONENTS, type Component } from '../traffic/components.js';
 import { iperfMissing, programMissing } from '../traffic/iperf.js';
 import { FREQUENCY, perfMissing } from '../traffic/perf.js';
@@ -14,13 +15,8 @@ import { tapsMissing } from '../traffic/running.js';
 /** Shares of the talk's dom0 profile, of all samples: bridge, netfilter, ip_tables; mm.o and grant_table.o of Xen. */
 const TALK_BRIDGE = (10.0337 + 5.5101 + 2.249) / 100;
 const TALK_GRANTS = (9.1785 + 8.685) / 100;
-/** An interval longer than this part of its value is too wide for a verdict. */
-const WIDE = 0.25;
 /** Components of less than this share of every table are left out of the chart, not of the tables. */
 const SHOWN = 0.005;
-
-/** perf, iperf3 and the daemon would inherit a pinning. */
-const UNPINNED = { pinned: false };
 
 export const profile: Experiment = {
   name: 'profile',
@@ -28,7 +24,6 @@ export const profile: Experiment = {
   question:
     'On what does the back end spend its CPU while a guest receives one TCP stream, and a bridge its own?',
   talk: 'Profile of dom0 while a guest receives: netback 11.9 %, bridge 10.0 %, arch/x86/mm.o 9.2 %, grant_table.o 8.7 %, net/core 7.2 %, netfilter 5.5 %, ip_tables 2.2 % of all samples. “Focus on high cost components: bridge; memory management in Xen for I/O (grant tables).”',
-  ...UNPINNED,
   missing: () => tapsMissing() ?? iperfMissing() ?? programMissing('nsenter', 'util-linux') ?? perfMissing(),
   run,
 };

@@ -25,15 +25,13 @@ const STREAM = { on: 500e6, off: 125e6 } as const;
 const PLAIN = 'plain copy of the same pages';
 const jumbo = (transfer: TransferName) => `${transfer}, MTU 9000`;
 
-/** For the lab's timetable; unpinned, since iperf3 and the daemon would inherit that. */
-const MEASURED = { measurements: 2, pinned: false };
-
 export const segmentation: Experiment = {
   name: 'segmentation',
   title: 'Large frames',
   question: 'How much CPU does a byte cost in frames of up to 64 KiB, and in frames of the MTU’s size?',
   talk: '“Results are for Xen version before TSO optimizations. Numbers should be different now”, and the next step: “Get new performance numbers on latest Xen unstable version with TSO optimizations.” No figure.',
-  ...MEASURED,
+  measurements: 2,
+  pinned: false, // iperf3 and the daemon would inherit it
   missing: () => undefined,
   run,
 };
