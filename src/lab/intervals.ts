@@ -30,6 +30,11 @@ export function judge(ratio: Ratio, bound: number): 'below' | 'above' | 'unclear
   return ratio.low > bound ? 'above' : 'unclear';
 }
 
+/** Why `judge` could not tell: a sentence's beginning. `bound`: `the goal of 1.25`. */
+export function whyUnclear(ratio: Ratio, bound: string): string {
+  return ratio.wide ? 'An interval is too wide for a verdict' : `The interval holds ${bound}`;
+}
+
 /** The worst of several verdicts on one claim: it holds if all do, and fails if one does. */
 export function together(parts: readonly ('agrees' | 'differs' | 'unclear')[]): Verdict['agrees'] {
   if (parts.includes('differs')) return 'differs';

@@ -92,7 +92,8 @@ function cheaper(charts: readonly Chart[]): Verdict {
   const single = ratioAt(charts[1].series, 1);
   const many = ratioAt(charts[1].series, 64);
   const figures = `at 1500 bytes a copy grant costs ${withInterval(single)} of an access grant when alone, ${withInterval(many)} in batches of 64`;
-  if (agrees === 'unclear') return { agrees, sentence: `The intervals overlap somewhere: ${figures}.` };
+  if (agrees === 'unclear')
+    return { agrees, sentence: `Somewhere intervals overlap or are too wide: ${figures}.` };
   const head =
     agrees === 'agrees'
       ? 'The copy grant is the cheaper one at every size, alone and in batches of 64'

@@ -4,7 +4,7 @@
  */
 import { SetupError } from '../../sys/errors.js';
 import type { Chart, Experiment, Findings, LabRun, Point, Series, Table, Verdict } from '../experiment.js';
-import { judge, type Ratio, ratioOf, shown, withInterval } from '../intervals.js';
+import { judge, type Ratio, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
 import { WIDE } from '../stats.js';
 import { COMPONENTS, type Component } from '../traffic/components.js';
 import { iperfMissing, programMissing } from '../traffic/iperf.js';
@@ -124,7 +124,7 @@ function bridgeVerdict(p: Profile): Verdict {
   const figures = `bridge and netfilter are ${percent(share)} of what the kernel spends between two namespaces on a bridge; in the talk bridge, netfilter and ip_tables were ${shown(100 * TALK_BRIDGE)} % of all dom0’s samples`;
   const side = judge(share, TALK_BRIDGE);
   if (side === 'unclear')
-    return { agrees: 'unclear', sentence: `The interval holds the talk’s share: ${figures}.` };
+    return { agrees: 'unclear', sentence: `${whyUnclear(share, 'the talk’s share')}: ${figures}.` };
   return side === 'above'
     ? { agrees: 'agrees', sentence: `The bridge is a high-cost component: ${figures}.` }
     : { agrees: 'differs', sentence: `The bridge is less of a cost here: ${figures}.` };

@@ -6,7 +6,7 @@ import { BURST } from '../../../assembly/layout.js';
 import { SetupError } from '../../sys/errors.js';
 import type { TransferName } from '../../transfer/transfer.js';
 import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
-import { judge, pointOf, ratioOf, shown, withInterval } from '../intervals.js';
+import { judge, pointOf, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
 import { Crowd } from '../machine/crowd.js';
 import { PAGES_IN_TURN } from '../machine/ring_pair.js';
 import { sharedRun } from '../turns.js';
@@ -133,7 +133,7 @@ function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
           : '';
       const figures = `${transfer}, ${length} bytes, ${curve}: a frame at ${last.x} vifs costs ${withInterval(ratio)} times one at ${first.x}, ${shown(last.median)} against ${shown(first.median)} ns${memory}`;
       if (side === 'unclear')
-        return [{ agrees: 'unclear', sentence: `${figures}. The interval holds the goal of ${GOAL}.` }];
+        return [{ agrees: 'unclear', sentence: `${figures}. ${whyUnclear(ratio, `the goal of ${GOAL}`)}.` }];
       return side === 'below'
         ? [{ agrees: 'agrees', sentence: `${figures}: within the goal of ${GOAL}.` }]
         : [{ agrees: 'differs', sentence: `${figures}: more than the goal of ${GOAL}.` }];
@@ -145,5 +145,5 @@ const METHOD = [
   'All guests and the back end in one process and one arena, frames through real rings, grants and copies, in pairs: guest 2k sends to guest 2k + 1. A load generator plays the front ends between the rounds; only the back end’s rounds are timed, all on one thread.',
   `All pairs busy: each sender queues ${BURST} frames a round, so every vif carries as much as every other, whatever their number. One pair busy: the same from one sender while all others are attached and silent.`,
   `Each guest sends from, or receives into, a ring’s worth of pages (${PAGES_IN_TURN}) in turn: 128 guests use 128 MiB of pages, more than the CPU’s caches hold. The plain copy, of as many bytes between the same guests’ pages, as cold as they are, shows what of a rise is the memory’s; so does the curve of guests that use ${FEW_PAGES} pages again and again.`,
-  'No notifications: event channels are not part of this figure. A thread that sleeps and is woken by one vif would still look at all of them.',
+  'Ports that are quiet are parked as a datapath thread parks them, and wake-ups are handed to the engine when the back end asked for them; the event channels themselves (an eventfd written and waited for) are not part of the figure.',
 ];

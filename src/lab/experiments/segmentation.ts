@@ -5,7 +5,7 @@
 import { SetupError } from '../../sys/errors.js';
 import type { TransferName } from '../../transfer/transfer.js';
 import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
-import { judge, pointOf, ratioOf, shown, withInterval } from '../intervals.js';
+import { judge, pointOf, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
 import { Machine } from '../machine/machine.js';
 import { RingLoad } from '../machine/ring_load.js';
 import { type FrameKind, TCP_HEADERS } from '../machine/ring_pair.js';
@@ -185,7 +185,7 @@ function tcpVerdict(series: readonly Series[]): Verdict {
 /** The talk expects numbers to differ with TSO; it has none. */
 function difference(ratio: ReturnType<typeof ratioOf>, figures: string): Verdict {
   const side = judge(ratio, 1);
-  if (side === 'unclear') return { agrees: 'unclear', sentence: `The intervals overlap: ${figures}.` };
+  if (side === 'unclear') return { agrees: 'unclear', sentence: `${whyUnclear(ratio, '1')}: ${figures}.` };
   return side === 'above'
     ? { agrees: 'agrees', sentence: `The numbers are different with TSO: ${figures}.` }
     : { agrees: 'differs', sentence: `Large frames are not cheaper here: ${figures}.` };

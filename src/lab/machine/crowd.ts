@@ -11,6 +11,8 @@ import { type FrameKind, loadDescriptors, PAGES_IN_TURN, pagesOfFrame, RingPair 
 
 /** A guest of a crowd is small: 16 × 64 KiB to send from are a ring's worth of pages, and all it has fits its cache. */
 const SMALL = { txBuffers: 16, cachePages: 1024 } as const;
+/** Rounds between looks for quiet ports, as a datapath thread makes them (shard/worker.ts). */
+const PARK_EVERY = 4;
 /** Address space a guest takes with its vif, generously; only what is touched is memory. */
 const BYTES_PER_GUEST = 24 << 20;
 const BYTES_ALONE = 64 << 20;
@@ -52,6 +54,7 @@ export class Crowd {
       for (let k = 0; k < busy; k++) this.pairs[k].send(kind, burst, round);
       const t0 = performance.now();
       engine.round(1);
+      if (round % PARK_EVERY === 0) engine.park();
       backend += performance.now() - t0;
       for (let k = 0; k < busy; k++) this.pairs[k].receive(kind, burst);
       // Half a turn away from what was just carried, so that it finds its pages as cold as the back end does.

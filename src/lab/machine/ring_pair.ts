@@ -125,7 +125,7 @@ export class RingPair {
     }
     const pushed = loops.netfrontPush(this.a.netfront.state, this.#sending, 0, n, 1) & 0xffff;
     if (pushed !== n) throw new Error(`the ring took ${pushed} of ${n} frames`);
-    loops.netfrontPublish(this.a.netfront.state);
+    this.#publish(this.a);
   }
 
   /** B takes the `n` frames, whole as they were sent, and posts the pages again. */
@@ -139,7 +139,13 @@ export class RingPair {
     for (let i = 0; i < n; i++) arena.u32[(arena.u32[this.#receiving / 4 + i] + F_SETTLED) / 4] = 1;
     loops.netfrontRelease(nf, this.#receiving, n, this.#receiving + BURST * (4 + FRAME_SIZE));
     loops.netfrontPost(nf);
-    loops.netfrontPublish(nf);
+    this.#publish(this.b);
+  }
+
+  /** Shows the back end what is new, and wakes it if it asked for that: no event channel, but what one would bring. */
+  #publish(guest: Guest): void {
+    const wake = this.#machine.loops.netfrontPublish(guest.netfront.state);
+    if (wake !== 0) this.#machine.engine.wake(guest.netback.id, 0);
   }
 }
 
