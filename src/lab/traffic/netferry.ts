@@ -58,9 +58,11 @@ export async function startNetferry(
     daemon.stderr.resume();
     stopDaemon = () => endGently(daemon);
     const client = new ControlClient({ directory, uid: process.getuid?.() ?? 0 });
-    const status = await until(async () => client.status());
-    for (const name of ['a', 'b'])
-      await hub.exec([process.execPath, BIN, '--dir', directory, 'guest', 'run', '-d', name]);
+    const status = await until(async () => client.status(), options.signal);
+    for (const name of ['a', 'b']) {
+      const guest = [process.execPath, BIN, '--dir', directory, 'guest', 'run', '-d', name];
+      await hub.exec(guest, 30_000, options.signal);
+    }
     const guests = await client.guests();
     const [a, b] = ['a', 'b'].map((name) => guests.find((guest) => guest.name === name)!);
     return {
@@ -98,12 +100,13 @@ async function endGently(daemon: ChildProcess): Promise<void> {
   await end(daemon);
 }
 
-async function until<T>(probe: () => Promise<T>): Promise<T> {
+async function until<T>(probe: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const deadline = Date.now() + 10_000;
   for (;;) {
     try {
       return await probe();
     } catch (error) {
+      signal?.throwIfAborted();
       if (Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

@@ -42,15 +42,18 @@ export class Netns {
     return [...this.#enter, '--', 'setpriv', '--pdeathsig', 'KILL', '--', ...argv];
   }
 
-  /** Starts a long-lived command inside, its three streams piped. */
+  /**
+   * Starts a long-lived command inside, its three streams piped. It is in a session of its own: a terminal's Ctrl-C is
+   * for us alone, who end what we started, in order. (A daemon that hears of it twice does not end in order.)
+   */
   spawn(argv: readonly string[]): Child {
     const [file, ...args] = this.command(argv);
-    return spawn(file!, args, { stdio: 'pipe' });
+    return spawn(file!, args, { stdio: 'pipe', detached: true });
   }
 
   /** Runs a command inside to its end. Throws SetupError with its last words if it fails or takes too long. */
-  async exec(argv: readonly string[], timeoutMs = 30_000): Promise<Output> {
-    const { status, ...output } = await this.run(argv, timeoutMs);
+  async exec(argv: readonly string[], timeoutMs = 30_000, signal?: AbortSignal): Promise<Output> {
+    const { status, ...output } = await this.run(argv, timeoutMs, signal);
     if (status === 0) return output;
     const why = lastWords(output) || `exit code ${status}`;
     throw new SetupError(`${argv.join(' ')}: ${why}`);

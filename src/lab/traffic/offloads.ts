@@ -34,7 +34,7 @@ export async function offloads(transfer: TransferName, signal: AbortSignal): Pro
   const running = await startNetferry(transfer, { signal });
   let state: OffloadState = ON;
   try {
-    await untilReachable(running);
+    await untilReachable(running, signal);
   } catch (error) {
     await running.stop();
     throw error;

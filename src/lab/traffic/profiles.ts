@@ -57,11 +57,11 @@ export async function openStages(names: readonly StageName[], lab: LabRun): Prom
   };
   try {
     netferry = await startNetferry('persistent', { node: ['--perf-basic-prof'], signal });
-    await untilReachable(netferry);
+    await untilReachable(netferry, signal);
     if (names.includes(BRIDGE)) {
       try {
         bridge = await startBridge(signal);
-        await untilReachable(bridge);
+        await untilReachable(bridge, signal);
       } catch (error) {
         if (!(error instanceof SetupError)) throw error;
         missing.push(`the bridge’s table: ${error.message}`);

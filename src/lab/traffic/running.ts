@@ -25,8 +25,9 @@ export function tapsMissing(): string | undefined {
   }
 }
 
-/** Waits until A reaches B. Throws SetupError if it does not within ten seconds. */
-export async function untilReachable(r: Running): Promise<void> {
-  const { status } = await r.nsA.run(['ping', '-c', '1', '-w', '10', '-i', '0.2', r.addressB]);
+/** Waits until A reaches B. Throws SetupError if it does not within ten seconds, and the signal's reason. */
+export async function untilReachable(r: Running, signal?: AbortSignal): Promise<void> {
+  const ping = ['ping', '-c', '1', '-w', '10', '-i', '0.2', r.addressB];
+  const { status } = await r.nsA.run(ping, 30_000, signal);
   if (status !== 0) throw new SetupError(`no ping from ${r.addressA} to ${r.addressB} within 10 s`);
 }

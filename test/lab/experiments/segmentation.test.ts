@@ -82,6 +82,29 @@ test('stopped in the midst: an error, and nothing is left behind', async (t) => 
   assert.deepEqual(leftovers(), before);
 });
 
+test('stopped while daemon and guests come up: at once, and nothing is left behind', async (t) => {
+  const reason = offloadsMissing();
+  if (reason) return t.skip(`SKIPPED, NOT TESTED: ${reason}`);
+  const before = leftovers();
+  for (const ms of [50, 300, 700]) {
+    const stopper = new AbortController();
+    let stopped = 0;
+    setTimeout(() => {
+      stopped = performance.now();
+      stopper.abort();
+    }, ms);
+    await assert.rejects(
+      offloads('persistent', stopper.signal).then((stage) => stage.run(ON, 100e9)),
+      { name: 'AbortError' },
+    );
+    assert.ok(performance.now() - stopped < 5000, `${ms} ms: ${performance.now() - stopped}`);
+  }
+  const deadline = Date.now() + 5000; // what was up when it was stopped goes by itself
+  while (leftovers().length > before.length && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(leftovers(), before);
+});
+
 /** Directories of running netferries. */
 function leftovers(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith('netferry-traffic-'));
