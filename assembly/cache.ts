@@ -1,5 +1,6 @@
 // The mapping cache: granted pages stay mapped, a table says where (transfer "persistent").
 import {
+  GNTST_bad_copy_arg,
   GNTST_bad_gntref,
   GNTST_no_device_space,
   GNTST_okay,
@@ -49,6 +50,7 @@ import {
   S_DST_DOM,
   S_DST_GREF,
   S_DST_OFF,
+  S_LEN,
   S_SRC_ADDR,
   S_SRC_DOM,
   S_SRC_GREF,
@@ -279,12 +281,12 @@ export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
   for (let i: u32 = 0; i < n; i++) {
     const seg = segAt(segs, i);
     if (load<u32>(seg, S_SRC_ADDR) == 0 && <u32>load<u16>(seg, S_SRC_DOM) == domid) {
-      const page = cachedPage(cache, load<u32>(seg, S_SRC_GREF), false);
+      const page = resolvedPage(cache, seg, S_SRC_GREF, false);
       if (page != 0) store<u32>(seg, page + load<u16>(seg, S_SRC_OFF), S_SRC_ADDR);
       else if (isRefused()) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
     }
     if (load<u32>(seg, S_DST_ADDR) == 0 && <u32>load<u16>(seg, S_DST_DOM) == domid) {
-      const page = cachedPage(cache, load<u32>(seg, S_DST_GREF), true);
+      const page = resolvedPage(cache, seg, S_DST_GREF, true);
       if (page != 0) store<u32>(seg, page + load<u16>(seg, S_DST_OFF), S_DST_ADDR);
       else if (isRefused()) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
     }
@@ -293,6 +295,15 @@ export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
   }
   cacheEnd(cache);
   return left;
+}
+
+/** `field`: S_SRC_GREF or S_DST_GREF, behind which the offset stands. Behind the page lies another page of the guest's. */
+function resolvedPage(cache: u32, seg: u32, field: u32, write: bool): u32 {
+  if (<u32>load<u16>(seg + field + 4) + load<u16>(seg, S_LEN) > <u32>PAGE_SIZE) {
+    cacheRefusal = GNTST_bad_copy_arg;
+    return 0;
+  }
+  return cachedPage(cache, load<u32>(seg + field), write);
 }
 
 /** Makes the fragments of list[0 … n) readable in place. Returns how many frames have one that the grant does not allow. */

@@ -8,6 +8,7 @@ export const DOM_GRANTS = 4; // u32 entries in it
 export const DOM_FRAMES = 8; // u32 pages of RAM
 export const DOM_VIEW = 12; // u32 address of its whole RAM in the arena, the hypervisor's own view; 0 = not mapped here
 export const DOM_BASE = 16; // u64 address of its RAM in this process, outside the arena
+export const DOM_UNMAPPABLE = 24; // u32: 1 = RAM is private memory of this process, there is nothing to map
 export const DOM0 = 0;
 
 /** Mapping cache of one vif (transfers "persistent" and "static"). */
@@ -48,3 +49,12 @@ export const NO_FRAME = 0xffffffff;
 /** iovecs of one process_vm_readv(2) call: u64 base, u64 length. */
 export const IOVEC_SIZE = 16;
 export const IOV_MAX = 1024;
+
+/** Request to map one granted page, after struct gnttab_map_grant_ref (xen/grant_table.h). */
+export const MAP_SIZE = 16;
+export const MAP_GREF = 0; // u32
+export const MAP_DOMID = 4; // u16: who granted it
+export const MAP_WRITE = 6; // u16: 1 = for writing too
+export const MAP_STATUS = 8; // i16, GNTST_*: the answer
+export const MAP_MARKS = 10; // u16, the platform's: the GTF bits that this mapping set
+export const MAP_HANDLE = 12; // u32, the platform's: by what it finds the page (here: its number in the domain's RAM)

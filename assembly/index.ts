@@ -2,6 +2,7 @@
 
 export { cacheBorrow, cacheResolve, cacheTick } from './cache';
 export { csumFold, csumPartial } from './checksum';
+export { flipMark, flipNext, flipPrepare, flipSettle } from './flip';
 export {
   classify,
   dispatch,
@@ -14,6 +15,7 @@ export {
 } from './forward';
 export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
 export { laneRun } from './lane';
+export { grantMark, grantUnmark, mapNext, mapPrepare, mapSettle } from './map';
 export { clearCounters, copyBytes } from './memory';
 export { grantFinish, grantNext, grantPrepare, moveLocal } from './move';
 export {

@@ -16,6 +16,13 @@ export const MADV_REMOVE = 9;
 export const MADV_DONTFORK = 10;
 export const MADV_HUGEPAGE = 14;
 
+export const MADV_NOHUGEPAGE = 15;
+
+export const MREMAP_MAYMOVE = 1;
+export const MREMAP_FIXED = 2;
+/** The old range stays mapped, empty. Linux ≥ 5.7. */
+export const MREMAP_DONTUNMAP = 4;
+
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 export const MFD_HUGETLB = 4;

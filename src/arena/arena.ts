@@ -8,7 +8,7 @@
 
 import { PAGE_SIZE } from '../../assembly/layout.js';
 import { SetupError } from '../sys/errors.js';
-import { baseOf, mapFixed, mapZero } from '../sys/memory.js';
+import { baseOf, mapFixed, mapZero, tryMapFixed, tryMapZero } from '../sys/memory.js';
 import { PageAllocator } from './pages.js';
 
 const WASM_PAGE = 65536;
@@ -82,6 +82,18 @@ export class Arena {
   unmap(address: number, bytes: number): void {
     this.#inside(address, bytes);
     mapZero(this.base + address, pagesOf(bytes) * PAGE_SIZE);
+  }
+
+  /** `map` for the datapath: no error's object, 0 or a negative errno. */
+  tryMap(address: number, bytes: number, fd: number, offset: number, writable: boolean): number {
+    this.#inside(address, bytes);
+    return tryMapFixed(this.base + address, bytes, fd, offset, writable);
+  }
+
+  /** `unmap` likewise. When it fails, what was mapped is still there. */
+  tryUnmap(address: number, bytes: number): number {
+    this.#inside(address, bytes);
+    return tryMapZero(this.base + address, pagesOf(bytes) * PAGE_SIZE);
   }
 
   /** Pages not yet given out. */

@@ -87,6 +87,41 @@ export interface Loops {
     moved: number,
     counters: number,
   ): void;
+  grantMark(domains: number, requests: number, n: number): void;
+  grantUnmark(domains: number, requests: number, n: number): void;
+  mapPrepare(
+    domains: number,
+    segments: number,
+    from: number,
+    n: number,
+    requests: number,
+    window: number,
+    max: number,
+  ): number;
+  mapNext(): number;
+  mapSettle(
+    segments: number,
+    from: number,
+    to: number,
+    requests: number,
+    window: number,
+    used: number,
+  ): number;
+  flipPrepare(
+    segments: number,
+    from: number,
+    n: number,
+    domid: number,
+    requests: number,
+    groups: number,
+    max: number,
+    stack: number,
+    pool: number,
+    poolEnd: number,
+  ): number;
+  flipNext(): number;
+  flipMark(domains: number, segments: number, requests: number, groups: number, used: number): void;
+  flipSettle(domains: number, segments: number, requests: number, groups: number, used: number): void;
   stackPop(stack: number): number;
   stackPush(stack: number, item: number): void;
   tapPrepareReads(tap: number, list: number, n: number): number;

@@ -8,6 +8,7 @@ import type { FrontendKeys } from '../netif/frontend_keys.js';
 import { BOUNCE_SIZE, NETBACK_MEMORY, setMulticastControl } from '../netif/netback_port.js';
 import type { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
+import { MAP_TABLES, MAP_WINDOW } from '../transfer/map.js';
 import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
 import { STATIC_PAGES } from '../transfer/static.js';
 import type { TransferName } from '../transfer/transfer.js';
@@ -116,7 +117,8 @@ export class Vifs implements VifConnector {
     const transfer = this.#transferOf(domid);
     if (transfer === 'grant-copy') domain.openView(); // without room for it grant copies are system calls
     const keeps = transfer === 'persistent' || transfer === 'static';
-    const capacity = keeps ? this.#takeCachePages(transfer, undo) : 0;
+    const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
+    const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
     const memory = allocate(NETBACK_MEMORY, 'state');
     await this.#shard.attach({
       kind: 'netback',
@@ -136,7 +138,7 @@ export class Vifs implements VifConnector {
       transfer,
       cache: {
         window: capacity && allocate(capacity * PAGE_SIZE, 'mapping cache'),
-        tables: capacity && allocate(cacheTables(domain.grants, capacity), 'mapping cache'),
+        tables: capacity && allocate(tables, 'mapping cache'),
         capacity,
         grants: domain.grants,
         ramFd: domain.ramFd,

@@ -89,6 +89,8 @@ export interface NetbackOptions {
   /** Its control ring, if it has one: the mapped page, and the peer's wake-up. The last descriptor is its own. */
   readonly control?: { readonly ring: number; readonly notify: Notify } | undefined;
   readonly multicastControl?: boolean | undefined;
+  /** False: frames are brought into the back end's own memory before they are copied to this guest (the lab's two steps). */
+  readonly takesGrants?: boolean;
 }
 
 /** What became of a frame in software: now as the guest can take it; delivered or dropped; it waits for room. */
@@ -102,7 +104,7 @@ export class NetbackPort implements Port, SegmentSink {
   readonly name: string;
   readonly list: number;
   readonly counters: number;
-  readonly takesGrants = true;
+  readonly takesGrants: boolean;
   readonly descriptors: readonly number[];
   readonly wantsChecksums: boolean;
   readonly direct: number;
@@ -126,13 +128,15 @@ export class NetbackPort implements Port, SegmentSink {
     this.id = options.id;
     this.name = options.name;
     this.descriptors = options.descriptors;
+    this.takesGrants = options.takesGrants ?? true;
     this.wantsChecksums = (options.features & FE_CSUM4) === 0;
     this.#u32 = arena.u32;
     this.#loops = loops;
     this.#nb = options.memory;
     const { transfer } = options;
-    // Only where its grants turn into addresses one by one.
-    this.direct = options.direct !== false && (transfer.cache || transfer.domain) ? options.memory : 0;
+    // Only where its grants turn into addresses one by one, and not around the two steps.
+    const lane = options.direct !== false && this.takesGrants && (transfer.cache || transfer.domain);
+    this.direct = lane ? options.memory : 0;
     this.#segments = options.segments;
     this.#bounce = options.bounce;
     this.#transfer = options.transfer;
@@ -163,7 +167,7 @@ export class NetbackPort implements Port, SegmentSink {
       [NB_META, options.memory + NB_SIZE],
       [NB_PATIENCE, PATIENCE_MOST],
       [NB_SEGS, options.segments],
-      [NB_SEGS_MAX, SEGMENTS_MAX],
+      [NB_SEGS_MAX, Math.min(SEGMENTS_MAX, transfer.most ?? SEGMENTS_MAX)],
       [NB_CACHE, transfer.cache],
       [NB_DOMAIN, transfer.domain ?? 0],
       [NB_CONTROL, options.memory + CONTROL],

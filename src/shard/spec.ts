@@ -41,7 +41,7 @@ export interface NetbackSpec {
   readonly control?: { readonly ring: number; readonly channel: ChannelSpec } | undefined;
   readonly multicastControl: boolean;
   readonly transfer: TransferName;
-  /** What a mapping cache, or a table of announced pages, needs. */
+  /** What a mapping cache, or a table of announced pages, needs; or ("map") a window and its requests. */
   readonly cache: { window: number; tables: number; capacity: number; grants: number; ramFd: number };
 }
 

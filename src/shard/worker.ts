@@ -17,8 +17,10 @@ import { clear, signal } from '../sys/eventfd.js';
 import { batchPolicy } from '../sys/sched.js';
 import { TapPort } from '../tap/tap_port.js';
 import { GrantCopy } from '../transfer/grant_copy.js';
+import { MapUnmap } from '../transfer/map.js';
 import { Persistent } from '../transfer/persistent.js';
 import { Static } from '../transfer/static.js';
+import type { Transfer } from '../transfer/transfer.js';
 import { EmbeddedGrantTable } from '../xen/embedded/grants.js';
 import type {
   ChannelSpec,
@@ -42,18 +44,16 @@ class DatapathThread {
   readonly #arena = Arena.attach(start.memory);
   readonly #epoll = new Epoll();
   readonly #ports = new Map<number, Port>();
-  readonly #cacheRam = new Map<number, number>();
+  /** By port: whose pages it moves. */
+  readonly #netbacks = new Map<number, NetbackSpec>();
   readonly #heartbeat = start.heartbeat / 4;
   readonly #loops = instantiateLoops(this.#arena, {
     mapPage: (cacheId, address, frame, writable) => this.#mapPage(cacheId, address, frame, writable !== 0),
   });
-  /** For copies only: this thread maps pages through its caches. */
-  readonly #grants = new EmbeddedGrantTable(
-    this.#arena,
-    this.#loops,
-    start.records,
-    start.iovecs,
-    () => undefined,
+  /** RAM files of the domains that have a vif here. */
+  readonly #ramOf = new Map<number, number>();
+  readonly #grants = new EmbeddedGrantTable(this.#arena, this.#loops, start.records, start.iovecs, (domid) =>
+    this.#ramOf.get(domid),
   );
   readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
   #running = true;
@@ -126,6 +126,7 @@ class DatapathThread {
     const mac = spec.kind === 'netfront' ? undefined : spec.mac;
     if (!this.#engine.attach(port, mac ? { mac } : {})) {
       port.close();
+      this.#forgetRam(spec.id);
       throw new Error(`${spec.name}: its MAC belongs to another port`);
     }
     this.#ports.set(port.id, port);
@@ -151,15 +152,9 @@ class DatapathThread {
   }
 
   #openNetback(spec: NetbackSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
-    this.#cacheRam.set(spec.id, spec.cache.ramFd);
-    const { domid } = spec;
-    const cache = { ...spec.cache, id: spec.id, domid, domains: start.records, counters: spec.block };
-    const transfer =
-      spec.transfer === 'persistent'
-        ? new Persistent(this.#arena, this.#loops, this.#grants, cache)
-        : spec.transfer === 'static'
-          ? new Static(this.#arena, this.#loops, this.#grants, cache)
-          : new GrantCopy(this.#loops, this.#grants, spec.block, start.records + domid * DOM_SIZE);
+    this.#netbacks.set(spec.id, spec);
+    this.#ramOf.set(spec.domid, spec.cache.ramFd);
+    const transfer = this.#transfer(spec);
     const { segments } = start;
     let control: NetbackOptions['control'];
     if (spec.control) {
@@ -172,13 +167,36 @@ class DatapathThread {
     return port;
   }
 
+  #transfer(spec: NetbackSpec): Transfer {
+    const { domid, block: counters } = spec;
+    if (spec.transfer === 'grant-copy')
+      return new GrantCopy(this.#loops, this.#grants, counters, start.records + domid * DOM_SIZE);
+    if (spec.transfer === 'map') {
+      const { window, tables: requests } = spec.cache;
+      const memory = { domains: start.records, window, requests, counters };
+      return new MapUnmap(this.#arena, this.#loops, this.#grants, memory);
+    }
+    const cache = { ...spec.cache, id: spec.id, domid, domains: start.records, counters };
+    const kind = spec.transfer === 'static' ? Static : Persistent;
+    return new kind(this.#arena, this.#loops, this.#grants, cache);
+  }
+
   #detach(id: number): void {
     const port = this.#ports.get(id);
     if (!port) return;
     for (const fd of port.descriptors) this.#epoll.remove(fd);
     this.#ports.delete(id);
-    this.#cacheRam.delete(id);
+    this.#forgetRam(id);
     this.#engine.detach(id);
+  }
+
+  /** The owner closes the domain's RAM file once no vif of it is here. */
+  #forgetRam(id: number): void {
+    const gone = this.#netbacks.get(id);
+    if (!gone) return;
+    this.#netbacks.delete(id);
+    this.#ramOf.delete(gone.domid);
+    for (const { domid, cache } of this.#netbacks.values()) this.#ramOf.set(domid, cache.ramFd);
   }
 
   /** Frames of other ports that a software offload has to read. */
@@ -200,7 +218,7 @@ class DatapathThread {
   }
 
   #mapPage(cacheId: number, address: number, frame: number, writable: boolean): number {
-    const ramFd = this.#cacheRam.get(cacheId);
+    const ramFd = this.#netbacks.get(cacheId)?.cache.ramFd;
     if (ramFd === undefined) return -22;
     try {
       if (frame >>> 0 === NO_FRAME) this.#arena.unmap(address, 4096);

@@ -3,7 +3,9 @@
  * copy segments and asks its transfer to move them, a batch at a time. One file a mechanism.
  */
 export interface Transfer {
-  readonly name: TransferName;
+  readonly name: TransferName | typeof FLIP;
+  /** Segments of one `move` at most, where each is dear: bounds what one guest's slots can cost a round. */
+  readonly most?: number;
   /**
    * Moves segments [0, n) at `segments`: each end is an arena address or a grant, of this vif's domain or of
    * another's. Each segment gets its own status; what a domain did never throws.
@@ -29,7 +31,9 @@ export interface Transfer {
 }
 
 /** Mechanisms of the talk that can serve guests, by the name users choose. */
-export const TRANSFER_NAMES = ['persistent', 'grant-copy', 'static'] as const;
+export const TRANSFER_NAMES = ['persistent', 'grant-copy', 'static', 'map'] as const;
 export type TransferName = (typeof TRANSFER_NAMES)[number];
+/** The page changes hands: in-process domains of the lab only. It is never offered to a guest (feature-rx-flip is 0). */
+export const FLIP = 'flip';
 /** The best one here, measured by `npm run bench`. */
 export const DEFAULT_TRANSFER: TransferName = 'persistent';

@@ -13,6 +13,18 @@ export interface GrantTable {
   /** Ends such a mapping; zero pages take its place. */
   unmap(domid: number, references: readonly number[], address: number): void;
   /**
+   * Maps granted pages one by one, each with an answer of its own: the page of request k of the `n` at `requests`
+   * (MAP_* in assembly/grant_layout.ts, after GNTTABOP_map_grant_ref) appears at `window` + k pages, unless its
+   * MAP_STATUS says why not; then zeroes stay there. For the datapath: never throws, allocates nothing. (A platform
+   * whose calls are all or nothing asks for the lot, and after a refusal page by page.)
+   */
+  mapEach(requests: number, n: number, window: number): void;
+  /**
+   * Ends those mappings; zero pages take their place, and the requests' marks go. 0, or a negative errno: then
+   * everything is as before, and can be tried again.
+   */
+  unmapEach(requests: number, n: number, window: number): number;
+  /**
    * Moves copy segments [0, n) at `segments` (assembly/layout.ts, after GNTTABOP_copy) that have a granted end and
    * no error yet, and writes each one's status. Never throws for what a domain did. `counters`: the port's.
    */

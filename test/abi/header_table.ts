@@ -24,6 +24,8 @@ function offsets(prefix: string, type: string, fields: string): Record<string, s
   return rows;
 }
 
+const UFFDIO_MOVE = 'struct { uint64_t dst; uint64_t src; uint64_t len; uint64_t mode; int64_t move; }';
+
 const xenHeaders = ['stdint.h', 'stddef.h', 'string.h'];
 
 export const TABLE: Record<string, HeaderTable> = {
@@ -116,6 +118,28 @@ export const TABLE: Record<string, HeaderTable> = {
     NEWER: { TUN_F_USO4: { since: '6.2', value: 0x20 }, TUN_F_USO6: { since: '6.2', value: 0x40 } },
   },
   mman: { headers: ['sys/mman.h'] },
+  userfaultfd: {
+    headers: ['stddef.h', 'stdint.h', 'sys/ioctl.h', 'sys/syscall.h', 'linux/userfaultfd.h'],
+    C: {
+      SYS_USERFAULTFD_X86_64: 'PACKED(SYS_userfaultfd, 323)',
+      SYS_USERFAULTFD_GENERIC: '282', // asm-generic/unistd.h's number; this machine's headers have only their own
+      UFFDIO_API_API: 'offsetof(struct uffdio_api, api)',
+      UFFDIO_API_FEATURES: 'offsetof(struct uffdio_api, features)',
+      UFFDIO_API_SIZE: 'sizeof(struct uffdio_api)',
+      ...offsets('UFFDIO_RANGE_', 'struct uffdio_range', 'start len'),
+      UFFDIO_RANGE_SIZE: 'sizeof(struct uffdio_range)',
+      ...offsets('UFFDIO_REGISTER_', 'struct uffdio_register', 'range mode'),
+      UFFDIO_REGISTER_SIZE: 'sizeof(struct uffdio_register)',
+      // struct uffdio_move came with Linux 6.8: where the header lacks it, the same fields in the same order.
+      ...offsets('UFFDIO_MOVE_', UFFDIO_MOVE, 'dst src len mode move'),
+      UFFDIO_MOVE_SIZE: `sizeof(${UFFDIO_MOVE})`,
+    },
+    NEWER: {
+      UFFD_FEATURE_MOVE: { since: '6.8', value: 0x10000 },
+      UFFDIO_MOVE: { since: '6.8', value: 0xc028aa05 },
+      UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES: { since: '6.8', value: 2 },
+    },
+  },
   fcntl: { headers: ['fcntl.h'] },
   eventfd: { headers: ['sys/eventfd.h'] },
   sched: { headers: ['sched.h'] },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { Ferry, type Guest, HOST } from './support/ferry.js';
 import { iperf } from './support/iperf.js';
 import { interfaceDrops, protocolCounters } from './support/kernel_counters.js';
@@ -8,7 +9,7 @@ import { lacking, type Place } from './support/place.js';
 const skip = lacking('iperf3', 'ss', 'unshare', 'nsenter', 'ip');
 const MEGABYTE = 1e6;
 
-for (const transfer of ['persistent', 'grant-copy']) {
+for (const transfer of TRANSFER_NAMES) {
   describe(`iperf3, ${transfer}`, { skip }, () => {
     let ferry: Ferry;
     let a: Guest;
@@ -73,7 +74,9 @@ for (const transfer of ['persistent', 'grant-copy']) {
 
     test('UDP, 64-byte datagrams: what is lost was counted', async () => {
       const before = await counted();
-      const { packets, lost } = await iperf(a, b, b.v4, '-u', '-l', '64', '-b', '20M');
+      // `map` takes some 15 µs a packet: at 20 Mb/s the guest's own netfront gives frames up, which only the guest counts.
+      const rate = transfer === 'map' ? '6M' : '20M';
+      const { packets, lost } = await iperf(a, b, b.v4, '-u', '-l', '64', '-b', rate);
       assert.ok(packets > 10_000, `${packets} datagrams in 2 s`);
       const drops = (await counted()) - before;
       assert.ok(lost <= drops, `${lost} of ${packets} lost, ${drops} drops counted`);

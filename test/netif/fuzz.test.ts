@@ -13,7 +13,7 @@ import type { Loops } from '../../src/arena/loops.js';
 import { FENCE_NAMES } from '../../src/datapath/counters.js';
 import { PORT_BLOCK } from '../../src/datapath/frames.js';
 import { NETBACK_MEMORY } from '../../src/netif/netback_port.js';
-import { TRANSFER_NAMES, type Transfer } from '../../src/transfer/transfer.js';
+import { DEFAULT_TRANSFER, TRANSFER_NAMES, type Transfer } from '../../src/transfer/transfer.js';
 import { countersOf, dropped } from '../support/drops.js';
 import { type Guest, Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
@@ -92,7 +92,8 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     settle: () => inner.settle(),
     close: () => inner.close(),
   });
-  const evils = TRANSFER_NAMES.map((transfer) => {
+  // Twice what has most to be broken: the direct lane's mapped pages, and announced ones.
+  const evils = ([...TRANSFER_NAMES, DEFAULT_TRANSFER, 'static'] as const).map((transfer) => {
     canary();
     const options = { transfer, cachePages: 64, wrapTransfer, multicastControl: true };
     const guest = machine.addBareGuest(`evil-${transfer}`, options);
@@ -107,7 +108,9 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     }
     return guest;
   });
-  const peers = [a.mac, b.mac, ...evils.map((evil) => evil.mac)];
+  // The good pair is addressed as often as all others: the lane's other end.
+  const good = [a.mac, b.mac];
+  const peers = [...good, ...good, ...evils.map((evil) => evil.mac)];
   const senders = evils.map((evil) => new HostileSender(arena, random, evil, peers));
   for (const one of senders) one.connected();
   const ports = () => [a.netback, b.netback, ...evils.map((evil) => evil.netback)];

@@ -1,4 +1,3 @@
-import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
-import { transferSuite } from './transfer.suite.js';
+import { STRATEGIES, transferSuite } from './transfer.suite.js';
 
-for (const sender of TRANSFER_NAMES) for (const receiver of TRANSFER_NAMES) transferSuite(sender, receiver);
+for (const sender of STRATEGIES) for (const receiver of STRATEGIES) transferSuite(sender, receiver);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { C_COPIED_BYTES, C_COPIES } from '../../assembly/counters.js';
+import { MAP_DOMID, MAP_GREF, MAP_SIZE, MAP_STATUS, MAP_WRITE } from '../../assembly/grant_layout.js';
 import {
   PAGE_SIZE,
   S_DST_ADDR,
@@ -190,6 +191,97 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
       const address = p.arena.allocate(PAGE_SIZE, 'mapping');
       p.table.map(a.domid, [FIRST], address, false);
       assert.deepEqual(p.arena.u8.slice(address, address + PAGE_SIZE), pattern(PAGE_SIZE, 4));
+      p.table.unmap(a.domid, [FIRST], address);
+      assert.equal(a.owner.end(FIRST), true);
+    });
+
+    /** Maps one by one into `window`; the statuses. `requests`: PAGE_SIZE bytes that stay until unmapEach. */
+    const mapEach = (
+      p: GrantTablePlatform,
+      requests: number,
+      window: number,
+      wanted: readonly { domid: number; reference: number; writable: boolean }[],
+    ): number[] => {
+      wanted.forEach(({ domid, reference, writable }, i) => {
+        const at = requests + i * MAP_SIZE;
+        p.arena.u8.fill(0, at, at + MAP_SIZE);
+        p.arena.view.setUint32(at + MAP_GREF, reference, true);
+        p.arena.view.setUint16(at + MAP_DOMID, domid, true);
+        p.arena.view.setUint16(at + MAP_WRITE, writable ? 1 : 0, true);
+      });
+      p.table.mapEach(requests, wanted.length, window);
+      return wanted.map((_, i) => p.arena.view.getInt16(requests + i * MAP_SIZE + MAP_STATUS, true));
+    };
+
+    run('maps one by one, each with a status of its own, and refusals cost nobody else', (p) => {
+      const [a, b] = p.domains;
+      const requests = p.arena.allocate(PAGE_SIZE, 'requests');
+      const window = p.arena.allocate(16 * PAGE_SIZE, 'window');
+      a.owner.grant(FIRST, 0, 1, false);
+      a.owner.grant(FIRST + 1, 0, 2, true);
+      a.owner.grant(FIRST + 2, b.domid, 3, false);
+      a.owner.grant(FIRST + 3, 0, a.frames, false);
+      b.owner.grant(FIRST, 0, 4, false);
+      a.write(1, pattern(PAGE_SIZE, 1));
+      a.write(2, pattern(PAGE_SIZE, 2));
+      b.write(4, pattern(PAGE_SIZE, 4));
+      const wanted: [domid: number, reference: number, writable: boolean, status: number][] = [
+        [a.domid, FIRST, true, GNTST_okay],
+        [a.domid, FIRST + 9, true, GNTST_bad_gntref],
+        [a.domid, FIRST + 1, false, GNTST_okay],
+        [a.domid, FIRST + 1, true, GNTST_permission_denied],
+        [a.domid, FIRST + 2, false, GNTST_bad_domain],
+        [a.domid, FIRST + 3, false, GNTST_bad_page],
+        [a.domid, a.owner.size, false, GNTST_bad_gntref],
+        [a.domid, 0xffffffff, false, GNTST_bad_gntref],
+        [p.nobody, FIRST, false, GNTST_bad_domain],
+        [b.domid, FIRST, true, GNTST_okay],
+        [a.domid, FIRST, false, GNTST_okay],
+      ];
+      const statuses = mapEach(
+        p,
+        requests,
+        window,
+        wanted.map(([domid, reference, writable]) => ({ domid, reference, writable })),
+      );
+      assert.deepEqual(
+        statuses,
+        wanted.map(([, , , status]) => status),
+      );
+      const page = (i: number) => p.arena.u8.slice(window + i * PAGE_SIZE, window + (i + 1) * PAGE_SIZE);
+      assert.deepEqual(page(0), pattern(PAGE_SIZE, 1));
+      assert.deepEqual(page(2), pattern(PAGE_SIZE, 2));
+      assert.deepEqual(page(9), pattern(PAGE_SIZE, 4));
+      assert.deepEqual(page(10), pattern(PAGE_SIZE, 1), 'a page may be mapped twice');
+      for (const i of [1, 3, 4, 5, 6, 7, 8, 11]) assert.ok(page(i).every((byte) => byte === 0));
+      p.arena.u8[window + 9 * PAGE_SIZE + 5] = 0x99;
+      assert.equal(b.read(4)[5], 0x99);
+      assert.equal(a.owner.end(FIRST), false, 'what is mapped stays granted');
+      assert.equal(a.owner.end(FIRST + 1), false);
+      assert.equal(p.table.unmapEach(requests, wanted.length, window), 0);
+      assert.ok(
+        p.arena.u8.subarray(window, window + 16 * PAGE_SIZE).every((byte) => byte === 0),
+        'zeroes',
+      );
+      p.arena.u8[window] = 1; // and no hole
+      for (const reference of [FIRST, FIRST + 1, FIRST + 2, FIRST + 3])
+        assert.equal(a.owner.end(reference), true, `reference ${reference} stayed marked`);
+      assert.equal(b.owner.end(FIRST), true);
+      assert.equal(p.table.unmapEach(requests, 0, window), 0);
+    });
+
+    run('a mapping for good outlives one for a batch', (p) => {
+      const [a] = p.domains;
+      const requests = p.arena.allocate(PAGE_SIZE, 'requests');
+      const window = p.arena.allocate(PAGE_SIZE, 'window');
+      const address = p.arena.allocate(PAGE_SIZE, 'mapping');
+      a.owner.grant(FIRST, 0, 1, false);
+      p.table.map(a.domid, [FIRST], address, true);
+      assert.deepEqual(mapEach(p, requests, window, [{ domid: a.domid, reference: FIRST, writable: true }]), [
+        GNTST_okay,
+      ]);
+      assert.equal(p.table.unmapEach(requests, 1, window), 0);
+      assert.equal(a.owner.end(FIRST), false);
       p.table.unmap(a.domid, [FIRST], address);
       assert.equal(a.owner.end(FIRST), true);
     });

@@ -6,8 +6,8 @@ import { SetupError } from '../../sys/errors.js';
 import type { TransferName } from '../../transfer/transfer.js';
 import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
 import { judge, pointOf, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
+import { FrameLoad } from '../machine/frame_load.js';
 import { Machine } from '../machine/machine.js';
-import { RingLoad } from '../machine/ring_load.js';
 import { type FrameKind, TCP_HEADERS } from '../machine/ring_pair.js';
 import { OFF, type OffloadStage, ON, offloads, offloadsMissing } from '../traffic/offloads.js';
 import { sharedRun } from '../turns.js';
@@ -63,13 +63,13 @@ async function run(lab: LabRun): Promise<Findings> {
 
 /** In one process: the back end's rounds alone. */
 async function throughRings(lab: LabRun): Promise<Series[]> {
-  const loads: RingLoad[] = [];
+  const loads: FrameLoad[] = [];
   try {
     const share = lab.effort === 'quick' ? 0.1 : 0.2;
     const cases: Case[] = [];
     for (const transfer of TRANSFERS) {
       const add = (variant: string, kind: FrameKind) => {
-        const load = new RingLoad(transfer, kind, new Machine(192 << 20), share);
+        const load = new FrameLoad(transfer, kind, new Machine(192 << 20), share);
         loads.push(load);
         const perKilobyte = 1000 / kind.length;
         const of = sharedRun(() => load.sample());

@@ -4,13 +4,18 @@ import type { MemoryPort } from '../../datapath/memory_port.js';
 import type { ControlFront } from '../../netif/control_front.js';
 import type { NetbackPort } from '../../netif/netback_port.js';
 import type { NetfrontPort } from '../../netif/netfront_port.js';
-import type { Transfer, TransferName } from '../../transfer/transfer.js';
+import type { FLIP, Transfer, TransferName } from '../../transfer/transfer.js';
 import type { Domain } from '../../xen/embedded/domain.js';
 import type { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
 
 export interface GuestOptions {
   readonly mac?: Uint8Array;
-  readonly transfer?: TransferName;
+  /** `flip`: in private memory only. */
+  readonly transfer?: TransferName | typeof FLIP;
+  /** Its RAM is private memory of the arena, whose pages can change hands but not be mapped (default for `flip`). */
+  readonly privateRam?: boolean;
+  /** False: frames for it go through the back end's own memory, a copy on its way in and one on its way out. */
+  readonly takesGrants?: boolean;
   /** What the guest says it can receive. */
   readonly features?: number;
   /** What the back end says it can receive. */

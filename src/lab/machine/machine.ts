@@ -7,6 +7,7 @@ import { F_SRC } from '../../../assembly/layout.js';
 import { FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG, STACK_ITEMS } from '../../../assembly/netif_layout.js';
 import { Arena } from '../../arena/arena.js';
 import { instantiateLoops, type Loops } from '../../arena/loops.js';
+import { type Exchange, PagePool } from '../../arena/page_pool.js';
 import { Engine } from '../../datapath/engine.js';
 import { FORWARDING_SIZE } from '../../datapath/forwarding.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
@@ -33,6 +34,7 @@ import {
 } from '../../netif/netfront_memory.js';
 import { COPY_OUT_SIZE, NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
 import { fillBuffers } from '../../tap/tap_port.js';
+import { FLIP } from '../../transfer/transfer.js';
 import { DEFAULT_SHAPE, type Domain } from '../../xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
 import { Hypervisor } from '../../xen/embedded/hypervisor.js';
@@ -48,6 +50,9 @@ export const ALL_FEATURES = FE_SG | FE_GSO4 | FE_GSO6 | FE_CSUM4 | FE_CSUM6;
 
 /** Where an arena begins to be handed out. */
 const FIRST_PAGE = 65536;
+
+/** A ring's worth of packets on their way, and as many again. */
+const POOL_PAGES = 512;
 
 /** What `addBareDomain` makes. */
 export interface BareDomain {
@@ -74,14 +79,18 @@ export class Machine {
   readonly #ramOfCache = new Map<number, Domain>();
   #nextPort = 1;
 
-  /** `wrap`: puts something between the machine and its loops. */
-  constructor(size = 1 << 30, wrap: (loops: Loops) => Loops = (loops) => loops) {
+  readonly #flipBy: Exchange | undefined;
+  #pool: PagePool | undefined;
+
+  /** `wrap`: puts something between the machine and its loops. `flipBy`: how pages change hands, if not the best way. */
+  constructor(size = 1 << 30, wrap: (loops: Loops) => Loops = (loops) => loops, flipBy?: Exchange) {
+    this.#flipBy = flipBy;
     this.arena = Arena.create(size);
     const loops = instantiateLoops(this.arena, {
       mapPage: (cacheId, address, frame, writable) => {
         this.onMap();
         const domain = this.#ramOfCache.get(cacheId);
-        if (!domain) return -22;
+        if (!domain || domain.ramFd < 0) return -22;
         if (frame >>> 0 === NO_FRAME) this.arena.unmap(address, 4096);
         else this.arena.map(address, 4096, domain.ramFd, frame * 4096, writable !== 0);
         return 0;
@@ -97,7 +106,7 @@ export class Machine {
     const { arena, loops } = this;
     const alloc = (bytes: number) => arena.allocate(bytes, name);
     const txBuffers = options.txBuffers ?? TX_BUFFERS;
-    const { domain, ram, grants } = this.#domain(name, options.txBuffers && ramPagesFor(txBuffers));
+    const { domain, ram, grants } = this.#domain(name, options);
     const txRing = ram + PAGE_TX_RING * 4096;
     const rxRing = ram + PAGE_RX_RING * 4096;
     loops.initRing(txRing);
@@ -156,7 +165,7 @@ export class Machine {
 
   /** A domain and its vif without a front end: rings initialized, everything granted, nobody at work. */
   addBareDomain(name: string, options: GuestOptions = {}): BareDomain {
-    const { domain, ram, grants } = this.#domain(name);
+    const { domain, ram, grants } = this.#domain(name, options);
     this.loops.initRing(ram + PAGE_TX_RING * 4096);
     this.loops.initRing(ram + PAGE_RX_RING * 4096);
     this.loops.initRing(ram + PAGE_CTRL_RING * 4096);
@@ -222,17 +231,29 @@ export class Machine {
   close(): void {
     for (const port of [...this.engine.ports]) this.engine.detach(port.id);
     this.hypervisor.close();
+    this.#pool?.close();
+    this.#pool = undefined;
     // Guests' RAM and rings live as long as they are mapped, and that would be until the arena is garbage.
     this.arena.unmap(FIRST_PAGE, this.arena.u8.length - FIRST_PAGE);
   }
 
-  #domain(name: string, ramPages?: number): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
-    const domain = this.hypervisor.create(name, ramPages ? { ...DEFAULT_SHAPE, ramPages } : DEFAULT_SHAPE);
-    const ramBytes = domain.shape.ramPages * 4096;
+  /** The back end's pages that change hands with those of guests in private memory. */
+  get pool(): PagePool {
+    this.#pool ??= new PagePool(this.arena, this.loops, POOL_PAGES, this.#flipBy);
+    return this.#pool;
+  }
+
+  #domain(name: string, options: GuestOptions): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
+    const ramPages = options.txBuffers ? ramPagesFor(options.txBuffers) : DEFAULT_SHAPE.ramPages;
+    const shape = { ...DEFAULT_SHAPE, ramPages };
+    const ramBytes = ramPages * 4096;
     const ram = this.arena.allocate(ramBytes, name);
-    this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
+    const isPrivate = options.privateRam ?? options.transfer === FLIP;
+    if (isPrivate) this.pool.admit(ram, ramBytes);
+    const domain = this.hypervisor.create(name, isPrivate ? { ...shape, privateRam: ram } : shape);
+    if (!isPrivate) this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
-    grantAll(grants, 0, ramPages);
+    grantAll(grants, 0, options.txBuffers ? ramPages : undefined);
     return { domain, ram, grants };
   }
 

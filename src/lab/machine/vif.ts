@@ -1,14 +1,18 @@
 /** The back end's side of a guest of the test machine: memory taken once, a netback built in it again and again. */
 import type { Arena } from '../../arena/arena.js';
 import type { Loops } from '../../arena/loops.js';
+import type { PagePool } from '../../arena/page_pool.js';
 import type { Engine } from '../../datapath/engine.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
 import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../netif/netback_port.js';
 import { GREF_BASE, PAGE_CTRL_RING, PAGE_RX_RING, PAGE_TX_RING } from '../../netif/netfront_memory.js';
+import { SetupError } from '../../sys/errors.js';
+import { FLIP_TABLES, Flip } from '../../transfer/flip.js';
 import { GrantCopy } from '../../transfer/grant_copy.js';
+import { MAP_TABLES, MAP_WINDOW, MapUnmap } from '../../transfer/map.js';
 import { CACHE_PAGES, cacheTables, Persistent } from '../../transfer/persistent.js';
 import { STATIC_PAGES, Static } from '../../transfer/static.js';
-import type { Transfer } from '../../transfer/transfer.js';
+import { DEFAULT_TRANSFER, FLIP, type Transfer, type TransferName } from '../../transfer/transfer.js';
 import type { Domain } from '../../xen/embedded/domain.js';
 import type { Hypervisor } from '../../xen/embedded/hypervisor.js';
 import type { GuestOptions } from './guest.js';
@@ -22,6 +26,7 @@ export interface VifHost {
   readonly segments: number;
   cacheMaps(id: number, domain: Domain): void;
   localize(list: number, n: number): void;
+  readonly pool: PagePool;
 }
 
 export class Vif {
@@ -39,6 +44,7 @@ export class Vif {
   readonly #name: string;
   readonly #options: GuestOptions & { readonly features: number };
   readonly #bounce: number;
+  readonly #kind: TransferName | typeof FLIP;
   readonly #tables: number;
 
   constructor(
@@ -56,16 +62,22 @@ export class Vif {
     this.domain = domain;
     this.mac = mac;
     this.#options = options;
-    this.cachePages = options.cachePages ?? (options.transfer === 'static' ? STATIC_PAGES : CACHE_PAGES);
-    this.rings = alloc(3 * 4096);
+    this.#kind = options.transfer ?? DEFAULT_TRANSFER;
+    this.cachePages = options.cachePages ?? (this.#kind === 'static' ? STATIC_PAGES : CACHE_PAGES);
     this.block = alloc(PORT_BLOCK);
     this.memory = alloc(NETBACK_MEMORY);
     this.#bounce = alloc(BOUNCE_SIZE);
-    const persistent = options.transfer !== 'grant-copy';
-    this.window = persistent ? alloc(this.cachePages * 4096) : 0;
-    this.#tables = persistent ? alloc(cacheTables(domain.grants, this.cachePages)) : 0;
-    const rings = [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING].map((page) => GREF_BASE + page);
-    machine.hypervisor.grants.map(domain.domid, rings, this.rings, true);
+    const { window, tables } = this.#needs();
+    this.window = window && alloc(window);
+    this.#tables = tables && alloc(tables);
+    if (domain.shape.privateRam === undefined) {
+      const rings = [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING].map((page) => GREF_BASE + page);
+      this.rings = alloc(3 * 4096);
+      machine.hypervisor.grants.map(domain.domid, rings, this.rings, true);
+    } else {
+      // Private memory is in one place only: the guest's own ring pages, which lie side by side.
+      this.rings = domain.shape.privateRam + PAGE_TX_RING * 4096;
+    }
     this.port = this.#attach();
   }
 
@@ -99,31 +111,58 @@ export class Vif {
       transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
       control: { ring: this.rings + 2 * 4096, notify: () => {} },
       multicastControl: this.#options.multicastControl,
+      ...(this.#options.takesGrants === undefined ? {} : { takesGrants: this.#options.takesGrants }),
     });
     port.localizeForeign = (list, n) => this.#machine.localize(list, n);
     if (!engine.attach(port, { mac: this.mac })) throw new Error(`MAC of ${this.#name} is taken`);
     return port;
   }
 
+  /** Bytes of arena that its transfer needs, and refuses what cannot be. */
+  #needs(): { window: number; tables: number } {
+    const maps = this.#kind !== 'grant-copy' && this.#kind !== FLIP;
+    if (maps === (this.domain.shape.privateRam !== undefined) && this.#kind !== 'grant-copy')
+      throw new SetupError(
+        maps
+          ? `${this.#kind}: private memory cannot be mapped`
+          : `${this.#kind}: its RAM is not private memory`,
+      );
+    if (this.#kind === 'grant-copy') return { window: 0, tables: 0 };
+    if (this.#kind === FLIP) return { window: 0, tables: FLIP_TABLES };
+    if (this.#kind === 'map') return { window: MAP_WINDOW * 4096, tables: MAP_TABLES };
+    return { window: this.cachePages * 4096, tables: cacheTables(this.domain.grants, this.cachePages) };
+  }
+
   #transfer(): Transfer {
     const { arena, loops, hypervisor } = this.#machine;
     const counters = this.block;
-    if (this.#options.transfer === 'grant-copy') {
+    const { domid, grants } = this.domain;
+    const tables = this.#tables;
+    const domains = hypervisor.records;
+    if (this.#kind === 'grant-copy') {
       if (this.#options.view !== false) this.domain.openView();
       return new GrantCopy(loops, hypervisor.grants, counters, this.domain.record);
     }
+    if (this.#kind === FLIP) {
+      const ram = this.domain.shape.privateRam ?? 0;
+      const target = { domid, domains, ram, tables, counters };
+      return new Flip(arena, loops, hypervisor.grants, this.#machine.pool, target);
+    }
+    if (this.#kind === 'map') {
+      const memory = { domains, window: this.window, requests: tables, counters };
+      return new MapUnmap(arena, loops, hypervisor.grants, memory);
+    }
     this.#machine.cacheMaps(this.id, this.domain);
-    const { domid, grants } = this.domain;
     arena.u8.fill(0, this.#tables, this.#tables + cacheTables(grants, this.cachePages));
-    const kind = this.#options.transfer === 'static' ? Static : Persistent;
+    const kind = this.#kind === 'static' ? Static : Persistent;
     return new kind(arena, loops, hypervisor.grants, {
       id: this.id,
       domid,
-      domains: hypervisor.records,
+      domains,
       grants,
       capacity: this.cachePages,
       window: this.window,
-      tables: this.#tables,
+      tables,
       counters,
     });
   }

@@ -14,6 +14,11 @@ import { type DomainMemory, recordDomain } from './grants.js';
 export interface DomainShape {
   readonly ramPages: number;
   readonly grantPages: number;
+  /**
+   * Arena address of private memory that is the RAM of a domain in this very process, instead of a memory file; its
+   * owner frees it after the domain. Such RAM is in one place only: it cannot be mapped, but its pages can change hands.
+   */
+  readonly privateRam?: number;
 }
 
 /** Room for both rings' worth of full-sized frames in flight and then some; untouched pages cost nothing. */
@@ -35,6 +40,7 @@ export class Domain implements DomainMemory {
   readonly name: string;
   readonly shape: DomainShape;
   readonly table: number;
+  /** -1: RAM is private memory. */
   readonly ramFd: number;
   readonly grantFd: number;
   readonly base: number;
@@ -63,18 +69,20 @@ export class Domain implements DomainMemory {
     this.table = arena.allocate(grants, `the grant table of ${name}`);
     const undo: (() => void)[] = [() => arena.free(this.table, grants)];
     try {
-      this.ramFd = sealedMemory(`netferry:${name}:ram`, ram);
-      undo.push(() => close(this.ramFd));
+      this.ramFd = shape.privateRam === undefined ? sealedMemory(`netferry:${name}:ram`, ram) : -1;
+      if (this.ramFd >= 0) undo.push(() => close(this.ramFd));
       this.grantFd = sealedMemory(`netferry:${name}:grants`, grants);
       undo.push(() => close(this.grantFd));
-      this.base = mapAnywhere(ram, this.ramFd);
-      undo.push(() => unmap(this.base, ram));
+      this.base =
+        shape.privateRam === undefined ? mapAnywhere(ram, this.ramFd) : arena.base + shape.privateRam;
+      if (this.ramFd >= 0) undo.push(() => unmap(this.base, ram));
       arena.map(this.table, grants, this.grantFd, 0, true);
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
     }
     recordDomain(arena, records, domid, this);
+    if (shape.privateRam !== undefined) this.#setView(shape.privateRam); // the one place where it is
   }
 
   get frames(): number {
@@ -111,16 +119,20 @@ export class Domain implements DomainMemory {
       if (error instanceof SetupError || error instanceof SysError) return false;
       throw error;
     }
+    this.#setView(address);
+    return true;
+  }
+
+  #setView(address: number): void {
     this.#view = address;
     Atomics.store(this.#arena.u32, (this.record + DOM_VIEW) / 4, address);
-    return true;
   }
 
   #closeView(): void {
     if (this.#view === 0) return;
-    Atomics.store(this.#arena.u32, (this.record + DOM_VIEW) / 4, 0);
-    this.#arena.free(this.#view, this.shape.ramPages * PAGE_SIZE);
-    this.#view = 0;
+    const address = this.#view;
+    this.#setView(0);
+    if (this.ramFd >= 0) this.#arena.free(address, this.shape.ramPages * PAGE_SIZE);
   }
 
   /** EVTCHNOP_alloc_unbound: a port of this domain for domain 0 to bind, and its two descriptors. */
@@ -165,9 +177,9 @@ export class Domain implements DomainMemory {
     recordDomain(this.#arena, this.#records, this.domid, undefined);
     for (const port of [...this.#ports.keys()]) this.freePort(port);
     this.#closeView();
-    unmap(this.base, this.shape.ramPages * PAGE_SIZE);
+    if (this.ramFd >= 0) unmap(this.base, this.shape.ramPages * PAGE_SIZE);
     this.#arena.free(this.table, this.shape.grantPages * PAGE_SIZE);
-    close(this.ramFd);
+    if (this.ramFd >= 0) close(this.ramFd);
     close(this.grantFd);
   }
 }

@@ -10,15 +10,22 @@ import {
   DOM_GRANTS,
   DOM_SIZE,
   DOM_TABLE,
+  DOM_UNMAPPABLE,
   DOMAINS_MAX,
   IOV_MAX,
   IOVEC_SIZE,
+  MAP_DOMID,
+  MAP_HANDLE,
+  MAP_SIZE,
+  MAP_STATUS,
+  MAP_WRITE,
 } from '../../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../../assembly/layout.js';
 import {
   GNTST_bad_domain,
   GNTST_bad_gntref,
   GNTST_bad_page,
+  GNTST_no_device_space,
   GNTST_okay,
   GNTST_permission_denied,
   GRANT_ENTRY_SIZE,
@@ -43,6 +50,7 @@ export interface DomainMemory {
   /** Arena address of the mapped grant table. */
   readonly table: number;
   readonly grants: number;
+  /** -1: private memory of this process. */
   readonly ramFd: number;
   readonly frames: number;
   /** Address of the whole RAM in this process, outside the arena. */
@@ -63,6 +71,7 @@ export function recordDomain(
   }
   arena.u32[(record + DOM_GRANTS) / 4] = memory.grants;
   arena.u32[(record + DOM_FRAMES) / 4] = memory.frames;
+  arena.u32[(record + DOM_UNMAPPABLE) / 4] = memory.ramFd < 0 ? 1 : 0;
   arena.view.setBigUint64(record + DOM_BASE, BigInt(memory.base), true);
   Atomics.store(arena.u32, (record + DOM_TABLE) / 4, memory.table);
 }
@@ -112,6 +121,34 @@ export class EmbeddedGrantTable implements GrantTable {
       const word = (table + reference * GRANT_ENTRY_SIZE) / 4;
       Atomics.and(this.#arena.u32, word, ~(GTF_reading | GTF_writing));
     }
+  }
+
+  mapEach(requests: number, n: number, window: number): void {
+    const { u32, view } = this.#arena;
+    this.#loops.grantMark(this.#domains, requests, n);
+    for (let k = 0; k < n; k++) {
+      const request = requests + k * MAP_SIZE;
+      if (view.getInt16(request + MAP_STATUS, true) !== GNTST_okay) continue;
+      const ramFd = this.#ramOf(view.getUint16(request + MAP_DOMID, true));
+      const offset = u32[(request + MAP_HANDLE) / 4] * PAGE_SIZE;
+      const writable = view.getUint16(request + MAP_WRITE, true) !== 0;
+      const failed =
+        ramFd === undefined
+          ? GNTST_bad_domain // no memory file: a domain whose pages cannot be in two places
+          : this.#arena.tryMap(window + k * PAGE_SIZE, PAGE_SIZE, ramFd, offset, writable) === 0
+            ? GNTST_okay
+            : GNTST_no_device_space; // the kernel maps no more: vm.max_map_count
+      if (failed === GNTST_okay) continue;
+      this.#loops.grantUnmark(this.#domains, request, 1);
+      view.setInt16(request + MAP_STATUS, failed, true);
+    }
+  }
+
+  unmapEach(requests: number, n: number, window: number): number {
+    if (n === 0) return 0;
+    const result = this.#arena.tryUnmap(window, n * PAGE_SIZE);
+    if (result === 0) this.#loops.grantUnmark(this.#domains, requests, n);
+    return result;
   }
 
   copy(segments: number, n: number, counters: number): void {

@@ -27,13 +27,10 @@ export class Hypervisor implements EventChannels {
     this.#arena = arena;
     this.records = arena.allocate(DOMAINS_SIZE, 'domain records');
     this.#iovecs = arena.allocate(IOVECS_SIZE, 'grant copies');
-    this.grants = new EmbeddedGrantTable(
-      arena,
-      loops,
-      this.records,
-      this.#iovecs,
-      (domid) => this.domain(domid)?.ramFd,
-    );
+    this.grants = new EmbeddedGrantTable(arena, loops, this.records, this.#iovecs, (domid) => {
+      const ramFd = this.domain(domid)?.ramFd;
+      return ramFd === -1 ? undefined : ramFd;
+    });
   }
 
   /** A new domain with the lowest number not used lately. Throws SetupError when there are too many. */

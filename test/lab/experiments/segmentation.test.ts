@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { readCounters } from '../../../src/datapath/counters.js';
 import { segmentation } from '../../../src/lab/experiments/segmentation.js';
+import { FrameLoad } from '../../../src/lab/machine/frame_load.js';
 import { Machine } from '../../../src/lab/machine/machine.js';
-import { RingLoad } from '../../../src/lab/machine/ring_load.js';
 import { OFF, ON, offloads, offloadsMissing } from '../../../src/lab/traffic/offloads.js';
 import { fakeRun } from '../fake_run.js';
 
@@ -16,7 +16,7 @@ test('large frames travel uncut with their segmentation request, frames of the M
     [{ length: 9014, segment: 0 }, false],
   ] as const) {
     const machine = new Machine(192 << 20);
-    const load = new RingLoad('persistent', kind, machine, 0.01);
+    const load = new FrameLoad('persistent', kind, machine, 0.01);
     try {
       const { backend, copy } = load.sample();
       assert.ok(backend > 0 && copy > 0);
