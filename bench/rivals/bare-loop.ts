@@ -9,9 +9,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { programMissing } from '../../src/lab/traffic/iperf.js';
+import { end, untilSays } from '../../src/lab/traffic/netns.js';
 import { SetupError } from '../../src/sys/errors.js';
-import { programMissing } from '../iperf.js';
-import { end, untilSays } from '../netns.js';
 import { BARE_LOOP_C } from './bare-loop-source.js';
 import { type Rival, setStage, TAP_A, TAP_B, tapsMissing } from './rival.js';
 

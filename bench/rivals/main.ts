@@ -2,12 +2,12 @@
 import { parseArgs } from 'node:util';
 import { interleave } from '../../src/lab/rounds.js';
 import { median } from '../../src/lab/stats.js';
+import { iperfMissing } from '../../src/lab/traffic/iperf.js';
+import { type TrafficResult, tcpThrough } from '../../src/lab/traffic/tcp.js';
 import { SetupError } from '../../src/sys/errors.js';
-import { iperfMissing } from '../iperf.js';
 import { Reporter } from '../report.js';
 import { bareLoop } from './bare-loop.js';
 import { type Rival, type Running, untilReachable } from './rival.js';
-import { type TrafficResult, tcpThrough } from './traffic.js';
 import { vde } from './vde.js';
 
 function report(reporter: Reporter, rival: Rival, streams: number, runs: TrafficResult[]): void {

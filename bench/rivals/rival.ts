@@ -1,7 +1,8 @@
 /** What every rival of the benchmark is: something that joins two taps, each alone in its namespace as eth0. */
-import { accessSync, constants } from 'node:fs';
-import { SetupError } from '../../src/sys/errors.js';
-import { Namespaces, type Netns } from '../netns.js';
+import { Namespaces, type Netns } from '../../src/lab/traffic/netns.js';
+import type { Running } from '../../src/lab/traffic/running.js';
+
+export { type Running, tapsMissing, untilReachable } from '../../src/lab/traffic/running.js';
 
 export interface Rival {
   readonly name: string;
@@ -13,30 +14,8 @@ export interface Rival {
   start(): Promise<Running>;
 }
 
-/** A rival that is up. */
-export interface Running {
-  nsA: Netns;
-  nsB: Netns;
-  addressA: string;
-  addressB: string;
-  /** The processes that carry frames: whose CPU time is the rival's cost. */
-  pids: number[];
-  /** Ends processes, taps and namespaces. */
-  stop(): Promise<void>;
-}
-
 export const ADDRESS_A = '10.77.0.1';
 export const ADDRESS_B = '10.77.0.2';
-
-/** Why no rival can have taps here; undefined if it can. */
-export function tapsMissing(): string | undefined {
-  try {
-    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
-    return undefined;
-  } catch {
-    return '/dev/net/tun may not be opened (modprobe tun; run as root)';
-  }
-}
 
 /** The three namespaces of a rival: it lives in `hub`, where it makes its taps, the guests' ends are A and B. */
 export interface Stage {
@@ -80,10 +59,4 @@ export async function setStage(
 async function moveTap(hub: Netns, tap: string, ns: Netns, address: string): Promise<void> {
   await hub.ip(`link set ${tap} down`, `link set ${tap} netns ${ns.pid} name eth0`);
   await ns.ip(`addr add ${address}/24 dev eth0`, 'link set eth0 up');
-}
-
-/** Waits until A reaches B. Throws SetupError if it does not within ten seconds. */
-export async function untilReachable(r: Running): Promise<void> {
-  const { status } = await r.nsA.run(['ping', '-c', '1', '-w', '10', '-i', '0.2', r.addressB]);
-  if (status !== 0) throw new SetupError(`no ping from ${r.addressA} to ${r.addressB} within 10 s`);
 }

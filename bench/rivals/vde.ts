@@ -10,9 +10,9 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { programMissing } from '../../src/lab/traffic/iperf.js';
+import { end, linksOf, type Netns } from '../../src/lab/traffic/netns.js';
 import { SetupError } from '../../src/sys/errors.js';
-import { programMissing } from '../iperf.js';
-import { end, linksOf, type Netns } from '../netns.js';
 import { type Rival, type Stage, setStage, TAP_A, TAP_B, tapsMissing } from './rival.js';
 
 export type VdeMode = 'direct' | 'plugs';

@@ -147,6 +147,9 @@ let compiled: WebAssembly.Module | undefined;
 /** The loops over an arena, for the calling thread. */
 export function instantiateLoops(arena: Arena, host: LoopHost = NOTHING): Loops {
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../netferry.wasm', import.meta.url)));
-  const imports = { env: { memory: arena.memory }, host: { mapPage: host.mapPage.bind(host) } };
+  // WebAssembly has no unsigned numbers: an address in the arena's upper half arrives here as a negative one.
+  const mapPage: LoopHost['mapPage'] = (id, address, frame, writable) =>
+    host.mapPage(id, address >>> 0, frame >>> 0, writable);
+  const imports = { env: { memory: arena.memory }, host: { mapPage } };
   return new WebAssembly.Instance(compiled, imports).exports as unknown as Loops;
 }

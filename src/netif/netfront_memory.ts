@@ -17,16 +17,17 @@ export const PAGE_CTRL_RING = 3;
 export const PAGE_CTRL_LIST = 4;
 export const PAGE_RX_FIRST = 16;
 export const PAGE_TX_FIRST = PAGE_RX_FIRST + RX_PAGES;
-export const RAM_PAGES_NEEDED = PAGE_TX_FIRST + TX_BUFFERS * PAGES_PER_BUFFER;
+export const ramPagesFor = (txBuffers: number) => PAGE_TX_FIRST + txBuffers * PAGES_PER_BUFFER;
+export const RAM_PAGES_NEEDED = ramPagesFor(TX_BUFFERS);
 /** Page i is granted as reference GREF_BASE + i. */
 export const GREF_BASE = GNTTAB_NR_RESERVED_ENTRIES;
 
 /** Grants everything to domain 0 for the life of the guest: rings and receive pages writable, transmit pages not. */
-export function grantAll(grants: GrantOwner, backend: number): void {
+export function grantAll(grants: GrantOwner, backend: number, pages = RAM_PAGES_NEEDED): void {
   grants.grant(GREF_BASE + PAGE_TX_RING, backend, PAGE_TX_RING, false);
   for (const page of [PAGE_RX_RING, PAGE_CTRL_RING, PAGE_CTRL_LIST])
     grants.grant(GREF_BASE + page, backend, page, false);
-  for (let page = PAGE_RX_FIRST; page < RAM_PAGES_NEEDED; page++) {
+  for (let page = PAGE_RX_FIRST; page < pages; page++) {
     grants.grant(GREF_BASE + page, backend, page, page >= PAGE_TX_FIRST);
   }
 }

@@ -12,10 +12,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { linksOf } from '../../bench/netns.js';
 import { bareLoop } from '../../bench/rivals/bare-loop.js';
 import { type Rival, tapsMissing, untilReachable } from '../../bench/rivals/rival.js';
 import { vde } from '../../bench/rivals/vde.js';
+import { linksOf } from '../../src/lab/traffic/netns.js';
 import { SetupError } from '../../src/sys/errors.js';
 
 // A temporary directory of our own, so that what is left in it was left by us.

@@ -30,6 +30,8 @@ export interface GuestOptions {
   readonly multicastControl?: boolean;
   /** It copies what it receives out of the granted pages at once, and posts them again (NetfrontOptions.copyOut). */
   readonly copyOut?: boolean;
+  /** TX buffers of 64 KiB; fewer make a smaller guest, of which more fit an arena. By default a usual guest's. */
+  readonly txBuffers?: number;
   /** Puts something between netback and its transfer. */
   readonly wrapTransfer?: (transfer: Transfer) => Transfer;
 }

@@ -29,6 +29,7 @@ import {
   PAGE_TX_FIRST,
   PAGE_TX_RING,
   pagesToAnnounce,
+  ramPagesFor,
   TX_BUFFERS,
 } from '../../netif/netfront_memory.js';
 import { COPY_OUT_SIZE, NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
@@ -46,6 +47,9 @@ export { Guest, type GuestOptions } from './guest.js';
 export const macOf = (last: number) => Uint8Array.of(0x02, 0, 0, 0, last >>> 8, last & 0xff);
 
 export const ALL_FEATURES = FE_SG | FE_GSO4 | FE_GSO6 | FE_CSUM4 | FE_CSUM6;
+
+/** Where an arena begins to be handed out. */
+const FIRST_PAGE = 65536;
 
 /** A ring's worth of packets on their way, and as many again. */
 const POOL_PAGES = 512;
@@ -101,14 +105,15 @@ export class Machine {
   addGuest(name: string, options: GuestOptions = {}): Guest {
     const { arena, loops } = this;
     const alloc = (bytes: number) => arena.allocate(bytes, name);
+    const txBuffers = options.txBuffers ?? TX_BUFFERS;
     const { domain, ram, grants } = this.#domain(name, options);
     const txRing = ram + PAGE_TX_RING * 4096;
     const rxRing = ram + PAGE_RX_RING * 4096;
     loops.initRing(txRing);
     loops.initRing(rxRing);
     loops.initRing(ram + PAGE_CTRL_RING * 4096);
-    const buffers = alloc(STACK_ITEMS + TX_BUFFERS * 4);
-    fillBuffers(arena, buffers, ram + PAGE_TX_FIRST * 4096, TX_BUFFERS);
+    const buffers = alloc(STACK_ITEMS + txBuffers * 4);
+    fillBuffers(arena, buffers, ram + PAGE_TX_FIRST * 4096, txBuffers);
     const vif = this.#vif(name, domain, options);
     const engine = new Engine(arena, loops, alloc(FORWARDING_SIZE));
     const netfront = new NetfrontPort(arena, loops, {
@@ -228,6 +233,8 @@ export class Machine {
     this.hypervisor.close();
     this.#pool?.close();
     this.#pool = undefined;
+    // Guests' RAM and rings live as long as they are mapped, and that would be until the arena is garbage.
+    this.arena.unmap(FIRST_PAGE, this.arena.u8.length - FIRST_PAGE);
   }
 
   /** The back end's pages that change hands with those of guests in private memory. */
@@ -237,17 +244,16 @@ export class Machine {
   }
 
   #domain(name: string, options: GuestOptions): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
-    const ramBytes = DEFAULT_SHAPE.ramPages * 4096;
+    const ramPages = options.txBuffers ? ramPagesFor(options.txBuffers) : DEFAULT_SHAPE.ramPages;
+    const shape = { ...DEFAULT_SHAPE, ramPages };
+    const ramBytes = ramPages * 4096;
     const ram = this.arena.allocate(ramBytes, name);
     const isPrivate = options.privateRam ?? options.transfer === FLIP;
     if (isPrivate) this.pool.admit(ram, ramBytes);
-    const domain = this.hypervisor.create(
-      name,
-      isPrivate ? { ...DEFAULT_SHAPE, privateRam: ram } : DEFAULT_SHAPE,
-    );
+    const domain = this.hypervisor.create(name, isPrivate ? { ...shape, privateRam: ram } : shape);
     if (!isPrivate) this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
-    grantAll(grants, 0);
+    grantAll(grants, 0, options.txBuffers ? ramPages : undefined);
     return { domain, ram, grants };
   }
 

@@ -1,17 +1,17 @@
 /**
- * Network namespaces of the benchmark's own: anonymous, held open by a process each, so that nothing appears
- * in /run/netns and nothing outlives the benchmark, even one that is killed.
+ * Network namespaces of a measurement's own: anonymous, held open by a process each, so that nothing appears
+ * in /run/netns and nothing outlives the measurement, even one that is killed.
  *
- *   benchmark ──stdin pipe──► cat     the holder: alive in its namespace until the pipe closes
- *             ──nsenter─────► setpriv --pdeathsig KILL ─► a command inside
+ *   we ──stdin pipe──► cat            the holder: alive in its namespace until the pipe closes
+ *      ──nsenter─────► setpriv --pdeathsig KILL ─► a command inside
  *
  * Without root the namespaces lie in one user namespace of ours, where we are root.
  */
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { SetupError } from '../src/sys/errors.js';
+import { SetupError } from '../../sys/errors.js';
 
 export interface Output {
   stdout: string;
@@ -42,22 +42,33 @@ export class Netns {
     return [...this.#enter, '--', 'setpriv', '--pdeathsig', 'KILL', '--', ...argv];
   }
 
-  /** Starts a long-lived command inside, its three streams piped. */
+  /**
+   * Starts a long-lived command inside, its three streams piped. It is in a session of its own: a terminal's Ctrl-C is
+   * for us alone, who end what we started, in order. (A daemon that hears of it twice does not end in order.)
+   */
   spawn(argv: readonly string[]): Child {
     const [file, ...args] = this.command(argv);
-    return spawn(file!, args, { stdio: 'pipe' });
+    return spawn(file!, args, { stdio: 'pipe', detached: true });
   }
 
   /** Runs a command inside to its end. Throws SetupError with its last words if it fails or takes too long. */
-  async exec(argv: readonly string[], timeoutMs = 30_000): Promise<Output> {
-    const { status, ...output } = await this.run(argv, timeoutMs);
+  async exec(argv: readonly string[], timeoutMs = 30_000, signal?: AbortSignal): Promise<Output> {
+    const { status, ...output } = await this.run(argv, timeoutMs, signal);
     if (status === 0) return output;
     const why = lastWords(output) || `exit code ${status}`;
     throw new SetupError(`${argv.join(' ')}: ${why}`);
   }
 
-  /** Like exec, but an exit code other than 0 is a result. Throws SetupError only on a time-out. */
-  async run(argv: readonly string[], timeoutMs = 30_000): Promise<Output & { status: number }> {
+  /**
+   * Like exec, but an exit code other than 0 is a result. Throws SetupError on a time-out, and the signal's reason when
+   * that aborts: the command is killed then.
+   */
+  async run(
+    argv: readonly string[],
+    timeoutMs = 30_000,
+    signal?: AbortSignal,
+  ): Promise<Output & { status: number }> {
+    signal?.throwIfAborted();
     const child = this.spawn(argv);
     const output = collect(child);
     child.stdin.end();
@@ -66,7 +77,13 @@ export class Netns {
       late = true;
       child.kill('SIGKILL');
     }, timeoutMs);
-    const status = await closed(child).finally(() => clearTimeout(timer));
+    const abort = () => child.kill('SIGKILL');
+    signal?.addEventListener('abort', abort);
+    const status = await closed(child).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    });
+    signal?.throwIfAborted();
     if (late) throw new SetupError(`${argv.join(' ')}: no end within ${timeoutMs} ms`);
     return { ...output, status };
   }
@@ -192,6 +209,22 @@ function userNamespaceOf(pid: number | 'self'): string {
     return readlinkSync(`/proc/${pid}/ns/user`);
   } catch (error) {
     throw new SetupError(`process ${pid} is gone, and its namespace with it`, '', { cause: error });
+  }
+}
+
+/** The processes in a namespace now, whoever's they are. Needs the right to look at them. */
+export function processesIn(ns: Netns): number[] {
+  const own = networkOf(String(ns.pid));
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && own !== undefined && networkOf(name) === own)
+    .map(Number);
+}
+
+function networkOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined; // it has just ended, or is none of ours to look at
   }
 }
 

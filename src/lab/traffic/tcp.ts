@@ -1,7 +1,7 @@
-/** The same iperf3 traffic for every contestant, rivals and ours alike, with what it cost the one between. */
-import { type IperfResult, iperf } from '../iperf.js';
-import { watchCpu } from '../stats.js';
-import type { Running } from './rival.js';
+/** The same iperf3 traffic for whoever carries it, rivals and ours alike, with what it cost the one between. */
+import { type IperfOptions, type IperfResult, iperf } from './iperf.js';
+import { watchCpu } from './process.js';
+import type { Running } from './running.js';
 
 /** What can be measured: two namespaces, and the processes that carry frames from one to the other. */
 export type Contestant = Pick<Running, 'nsA' | 'nsB' | 'addressB' | 'pids'>;
@@ -16,7 +16,7 @@ export interface TrafficResult extends IperfResult {
 /** TCP from A to B (B to A with `reverse`) for `seconds`. Throws SetupError if iperf3 fails. */
 export async function tcpThrough(
   contestant: Contestant,
-  options: { seconds?: number; streams?: number; reverse?: boolean; congestion?: string } = {},
+  options: Pick<IperfOptions, 'seconds' | 'bytes' | 'streams' | 'reverse' | 'congestion' | 'signal'> = {},
 ): Promise<TrafficResult> {
   const { nsA, nsB, addressB, pids } = contestant;
   const watches = pids.map(watchCpu);

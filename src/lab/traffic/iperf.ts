@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { z } from 'zod';
-import { SetupError } from '../src/sys/errors.js';
+import { SetupError } from '../../sys/errors.js';
 import { end, type Netns, untilSays } from './netns.js';
 
 export interface IperfOptions {
@@ -14,6 +14,8 @@ export interface IperfOptions {
   address: string;
   /** Default 3. */
   seconds?: number;
+  /** Ends after so many bytes instead. */
+  bytes?: number;
   /** Parallel streams, default 1. */
   streams?: number;
   /** The server sends. */
@@ -26,6 +28,8 @@ export interface IperfOptions {
   extra?: string[];
   /** Default 5201. Namespaces have ports of their own. */
   port?: number;
+  /** Ends the run when it is aborted; its reason is thrown. */
+  signal?: AbortSignal;
 }
 
 export interface IperfResult {
@@ -73,10 +77,11 @@ export async function iperf(o: IperfOptions): Promise<IperfResult> {
   const server = o.server.spawn(['iperf3', '-s', '-1', '-p', port, '--forceflush']);
   try {
     await untilSays(server, 'listening');
-    const argv = ['iperf3', '-J', '-c', o.address, '-p', port, '-t', String(seconds), '-i', '0'];
+    const argv = ['iperf3', '-J', '-c', o.address, '-p', port, '-i', '0'];
+    argv.push(...(o.bytes === undefined ? ['-t', String(seconds)] : ['-n', String(o.bytes)]));
     argv.push('--connect-timeout', '3000', ...trafficArguments(o), ...(o.extra ?? []));
     // A peer that vanishes leaves iperf3 waiting on its control connection: hence the deadline.
-    const { stdout, stderr } = await o.client.run(argv, (seconds + 15) * 1000);
+    const { stdout, stderr } = await o.client.run(argv, (seconds + 15) * 1000, o.signal);
     return parseIperf(stdout, stderr);
   } finally {
     await end(server);

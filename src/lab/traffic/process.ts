@@ -1,4 +1,4 @@
-/** What a process costs in CPU and memory. Medians and turns are the lab's. */
+/** What a process costs in CPU and memory, from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { iperf, iperfMissing, parseIperf } from '../../bench/iperf.js';
-import { end, linksOf, Namespaces, Netns } from '../../bench/netns.js';
+import { iperf, iperfMissing, parseIperf } from '../../src/lab/traffic/iperf.js';
+import { end, linksOf, Namespaces, Netns, processesIn } from '../../src/lab/traffic/netns.js';
 import { SetupError } from '../../src/sys/errors.js';
 
 let spaces: Namespaces | undefined;
@@ -46,6 +46,7 @@ test('a spawned command has the pid of its child process, so that it can be ende
   const child = ns.spawn(['sh', '-c', 'echo $$; exec sleep 60']);
   const [first] = await once(child.stdout, 'data');
   assert.equal(Number(String(first)), child.pid);
+  assert.deepEqual(processesIn(ns).sort(), [ns.pid, Number(child.pid)].sort());
   await end(child);
   await end(child); // twice is once
   assert.throws(() => process.kill(child.pid!, 0), { code: 'ESRCH' });
@@ -53,7 +54,7 @@ test('a spawned command has the pid of its child process, so that it can be ende
 
 test('namespaces end with the process that opened them, even when that is killed', async (t) => {
   if (!spaces || refused) return t.skip(refused);
-  const module = new URL('../../bench/netns.js', import.meta.url).href;
+  const module = new URL('../../src/lab/traffic/netns.js', import.meta.url).href;
   const script = `
     const { Namespaces } = await import(${JSON.stringify(module)});
     const ns = await (await Namespaces.open()).add();

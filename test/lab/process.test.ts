@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cpuOver, memoryOf, parseKb, parseStat } from '../../bench/stats.js';
+import { cpuOver, memoryOf, parseKb, parseStat } from '../../src/lab/traffic/process.js';
 
 test('stat: names with spaces and brackets do not shift the fields', () => {
   const rest = 'R 1 2 3 0 -1 4194304 100 0 0 0 1234 567 0 0 20 0 1 0 99';

@@ -1,0 +1,149 @@
+/**
+ * What a frame costs when there are many vifs: all of them busy, and all but two of them silent. A guest's frame goes
+ * by a table to its receiver, so the number of others should not matter; what it does to the CPU's caches may.
+ */
+import { BURST } from '../../../assembly/layout.js';
+import { SetupError } from '../../sys/errors.js';
+import type { TransferName } from '../../transfer/transfer.js';
+import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
+import { judge, pointOf, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
+import { Crowd } from '../machine/crowd.js';
+import { PAGES_IN_TURN } from '../machine/ring_pair.js';
+import { sharedRun } from '../turns.js';
+
+const VIFS = [2, 8, 32, 128] as const;
+const LENGTHS = [64, 1500] as const;
+const TRANSFERS = ['persistent', 'grant-copy'] as const satisfies readonly TransferName[];
+/** The issue's goal: a frame at the most vifs costs at most this much of one at the fewest. */
+const GOAL = 1.25;
+
+const BUSY = 'all pairs busy';
+const ALONE = 'one pair busy, the others silent';
+const FEW_PAGES = 64;
+const FEW = `all pairs busy, ${FEW_PAGES} pages a guest`;
+const COPY = 'plain copy of the same pages, all pairs';
+const named = (transfer: TransferName, curve: string) => `${transfer}, ${curve}`;
+
+export const scaling: Experiment = {
+  name: 'scaling',
+  title: 'Many guests',
+  question: 'Does a frame cost more when there are more vifs?',
+  talk: 'Nothing in figures. It replaces the bridge by a look-up, “directly to the right destination based on MAC address”: the others should not matter. The goal here: at 128 vifs at most 1.25 times the cost at 2.',
+  measurements: TRANSFERS.length * LENGTHS.length,
+  missing: () => undefined,
+  run,
+};
+
+async function run(lab: LabRun): Promise<Findings> {
+  const missing: string[] = [];
+  const series = new Map<number, Series[]>(LENGTHS.map((length) => [length, []]));
+  for (const transfer of TRANSFERS) {
+    const crowds: Crowd[] = [];
+    try {
+      for (const vifs of VIFS) {
+        lab.note(`${vifs} guests, ${transfer}`);
+        // Few pages are looked at with the one transfer only: what they show is the memory's.
+        for (const pages of transfer === 'persistent' ? [PAGES_IN_TURN, FEW_PAGES] : [PAGES_IN_TURN]) {
+          const crowd = crowdOf(transfer, vifs, pages);
+          if (typeof crowd === 'string') missing.push(crowd);
+          else crowds.push(crowd);
+        }
+      }
+      for (const length of LENGTHS) {
+        lab.note(`${transfer}, ${length} bytes`);
+        const cases = crowds.flatMap((crowd) => casesOf(lab, crowd, transfer, length));
+        series.get(length)?.push(...(await lab.measure(cases)));
+      }
+    } finally {
+      for (const crowd of crowds) crowd.close();
+    }
+  }
+  const charts = LENGTHS.map((length) => chartOf(length, series.get(length) ?? []));
+  return {
+    charts,
+    tables: charts.map((chart, i) => growth(LENGTHS[i], chart.series)),
+    verdicts: charts.flatMap((chart, i) => verdictsOf(LENGTHS[i], chart.series)),
+    method: METHOD,
+    missing,
+  };
+}
+
+/** A crowd, or why there can be none here (address space, mappings, memory). */
+function crowdOf(transfer: TransferName, vifs: number, pages: number): Crowd | string {
+  try {
+    return new Crowd(transfer, vifs, Math.max(...LENGTHS), pages);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    return `${vifs} vifs with ${transfer}: ${error.message}`;
+  }
+}
+
+function casesOf(lab: LabRun, crowd: Crowd, transfer: TransferName, length: number): Case[] {
+  const frames = (transfer === 'persistent' ? 60_000 : 10_000) * (lab.effort === 'quick' ? 1 : 2);
+  const sample = (busy: number) => () =>
+    crowd.sample({ length }, BURST, busy, Math.max(2, Math.round(frames / (busy * BURST))));
+  const x = crowd.vifs;
+  if (crowd.pages === FEW_PAGES)
+    return [{ variant: named(transfer, FEW), x, sample: () => sample(crowd.pairs.length)().backend }];
+  const busy = sharedRun(sample(crowd.pairs.length));
+  const cases = [
+    { variant: named(transfer, BUSY), x, sample: busy('backend') },
+    { variant: named(transfer, ALONE), x, sample: () => sample(1)().backend },
+  ];
+  // The pages are the same ones with either transfer.
+  return transfer === 'persistent' ? [...cases, { variant: COPY, x, sample: busy('copy') }] : cases;
+}
+
+function chartOf(length: number, series: readonly Series[]): Chart {
+  return {
+    title: `${length} bytes: cost of a frame, by the number of vifs`,
+    x: { label: 'vifs attached', unit: '', scale: 'log' },
+    y: { label: 'the back end’s cost', unit: 'ns per frame', scale: 'log' },
+    series,
+  };
+}
+
+function growth(length: number, series: readonly Series[]): Table {
+  return {
+    title: `${length} bytes: ns per frame`,
+    columns: ['curve', ...VIFS.map((n) => `${n} vifs`), 'most ÷ fewest'],
+    rows: series.map(({ variant, points }) => [
+      variant,
+      ...VIFS.map((n) => {
+        const point = points.find((p) => p.x === n);
+        return point ? Number(point.median.toPrecision(3)) : '–';
+      }),
+      points.length > 1 ? shown(ratioOf(points[points.length - 1], points[0]).value) : '–',
+    ]),
+  };
+}
+
+function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
+  return TRANSFERS.flatMap((transfer) =>
+    [BUSY, FEW, ALONE].flatMap((curve): Verdict[] => {
+      const points = series.find((s) => s.variant === named(transfer, curve))?.points ?? [];
+      const [first, last] = [points[0], points[points.length - 1]];
+      if (!first || first === last) return [];
+      const ratio = ratioOf(last, first);
+      const side = judge(ratio, GOAL);
+      const copies = series.find((s) => s.variant === COPY)?.points.some((p) => p.x === last.x);
+      const memory =
+        curve === BUSY && copies
+          ? `; the plain copy of the same pages grows ${shown(ratioOf(pointOf(series, COPY, last.x), pointOf(series, COPY, first.x)).value)} times`
+          : '';
+      const figures = `${transfer}, ${length} bytes, ${curve}: a frame at ${last.x} vifs costs ${withInterval(ratio)} times one at ${first.x}, ${shown(last.median)} against ${shown(first.median)} ns${memory}`;
+      if (side === 'unclear')
+        return [{ agrees: 'unclear', sentence: `${figures}. ${whyUnclear(ratio, `the goal of ${GOAL}`)}.` }];
+      return side === 'below'
+        ? [{ agrees: 'agrees', sentence: `${figures}: within the goal of ${GOAL}.` }]
+        : [{ agrees: 'differs', sentence: `${figures}: more than the goal of ${GOAL}.` }];
+    }),
+  );
+}
+
+const METHOD = [
+  'All guests and the back end in one process and one arena, frames through real rings, grants and copies, in pairs: guest 2k sends to guest 2k + 1. A load generator plays the front ends between the rounds; only the back end’s rounds are timed, all on one thread.',
+  `All pairs busy: each sender queues ${BURST} frames a round, so every vif carries as much as every other, whatever their number. One pair busy: the same from one sender while all others are attached and silent.`,
+  `Each guest sends from, or receives into, a ring’s worth of pages (${PAGES_IN_TURN}) in turn: 128 guests use 128 MiB of pages, more than the CPU’s caches hold. The plain copy, of as many bytes between the same guests’ pages, as cold as they are, shows what of a rise is the memory’s; so does the curve of guests that use ${FEW_PAGES} pages again and again.`,
+  'Ports that are quiet are parked as a datapath thread parks them, and wake-ups are handed to the engine when the back end asked for them; the event channels themselves (an eventfd written and waited for) are not part of the figure.',
+];

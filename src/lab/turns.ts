@@ -1,0 +1,22 @@
+/**
+ * One run that yields several figures, as cases of their own: the lab samples every case once a round, and the figures
+ * of one round belong to one run. Whichever is asked first runs; the others take what it left for them. What nobody
+ * took before the next run (warming up, a case is asked several times in a row) is forgotten.
+ */
+export function sharedRun<K extends string>(
+  run: () => Readonly<Record<K, number>> | Promise<Readonly<Record<K, number>>>,
+): (key: K) => () => Promise<number> {
+  const left = new Map<K, number>();
+  const keys = new Set<K>();
+  return (key) => {
+    keys.add(key);
+    return async () => {
+      const kept = left.get(key);
+      left.delete(key);
+      if (kept !== undefined) return kept;
+      const figures = await run();
+      for (const other of keys) if (other !== key) left.set(other, figures[other]);
+      return figures[key];
+    };
+  };
+}

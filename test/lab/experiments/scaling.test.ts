@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { readCounters } from '../../../src/datapath/counters.js';
+import { scaling } from '../../../src/lab/experiments/scaling.js';
+import { Crowd } from '../../../src/lab/machine/crowd.js';
+import { fakeRun } from '../fake_run.js';
+
+const mappingsOfGuests = () =>
+  readFileSync('/proc/self/maps', 'latin1')
+    .split('\n')
+    .filter((line) => line.includes('memfd:netferry:')).length;
+
+test('a crowd: every frame of every pair arrives, and nothing of its guests stays mapped', () => {
+  const before = mappingsOfGuests();
+  const crowd = new Crowd('persistent', 6, 1500);
+  const out = () => crowd.pairs.map(({ b }) => frames(crowd, b.netback.counters));
+  const warm = out();
+  assert.ok(mappingsOfGuests() > before);
+  const all = crowd.sample({ length: 64 }, 64, 3, 4);
+  assert.ok(all.backend > 0 && all.copy > 0);
+  assert.deepEqual(
+    out().map((n, i) => n - warm[i]),
+    [256, 256, 256],
+  );
+  crowd.sample({ length: 1500 }, 8, 1, 2);
+  assert.deepEqual(
+    out().map((n, i) => n - warm[i]),
+    [272, 256, 256],
+  );
+  crowd.close();
+  assert.equal(mappingsOfGuests(), before);
+});
+
+test('a crowd of few pages uses those only', () => {
+  const crowd = new Crowd('persistent', 2, 1500, 64);
+  try {
+    const [pair] = crowd.pairs;
+    const { u8 } = crowd.machine.arena;
+    const first = pair.b.ram + 16 * 4096;
+    u8.fill(0, first, first + 512 * 4096);
+    crowd.sample({ length: 1500 }, 64, 1, 12); // what it copies for comparison is in the same pages
+    const used = Array.from({ length: 512 }, (_, i) => first + i * 4096).filter((page) => u8[page] !== 0);
+    assert.equal(used.length, 64);
+    assert.equal(used[0], pair.to);
+  } finally {
+    crowd.close();
+  }
+});
+
+function frames(crowd: Crowd, counters: number): number {
+  return readCounters(crowd.machine.arena, counters).out.frames;
+}
+
+test('128 guests in one arena, its upper half included: mapped pages and grant copies', () => {
+  for (const transfer of ['persistent', 'grant-copy'] as const) {
+    const crowd = new Crowd(transfer, 128, 1500);
+    try {
+      const last = crowd.pairs[63];
+      // Windows and all, the last guest lies where addresses have their highest bit set.
+      if (transfer === 'persistent') assert.ok(last.to > 2 ** 31);
+      const { u8 } = crowd.machine.arena;
+      u8.fill(0x5a, last.from + 20, last.from + 1500);
+      crowd.sample({ length: 1500 }, 64, 64, 4);
+      const pages = Array.from({ length: 512 }, (_, i) => u8[last.to + i * 4096 + 700]);
+      assert.ok(pages.includes(0x5a), transfer);
+    } finally {
+      crowd.close();
+    }
+  }
+});
+
+test('curves for each transfer, verdicts against the goal, unclear when the interval holds it', async () => {
+  const costs: Record<string, number> = { '2': 100, '8': 100, '32': 110, '128': 120 };
+  const flat = await scaling.run(
+    fakeRun('quick', 1, ({ x }) => ({ low: costs[x], median: costs[x], high: costs[x] })),
+  );
+  assert.deepEqual(flat.missing, []);
+  assert.deepEqual(
+    flat.charts.map((chart) => chart.series.length),
+    [6, 6],
+  );
+  assert.equal(flat.verdicts.length, 10);
+  assert.ok(flat.verdicts.every((v) => v.agrees === 'agrees' && /1\.2 \(1\.2 … 1\.2\)/.test(v.sentence)));
+  const noisy = await scaling.run(
+    fakeRun('quick', 1, ({ x }) => ({ low: costs[x] - 20, median: costs[x], high: costs[x] + 20 })),
+  );
+  assert.ok(
+    noisy.verdicts.every((v) => v.agrees === 'unclear' && /holds the goal of 1\.25/.test(v.sentence)),
+  );
+  const steep = await scaling.run(
+    fakeRun('quick', 1, ({ x }) => ({ low: Number(x), median: Number(x), high: Number(x) })),
+  );
+  assert.ok(steep.verdicts.every((v) => v.agrees === 'differs'));
+  assert.equal(steep.tables[0].rows[0].at(-1), '64.0');
+});
