@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { interleave } from '../../src/lab/rounds.js';
 import { median } from '../../src/lab/stats.js';
-import { Namespaces, untilSays } from '../netns.js';
+import { Namespaces, untilSays } from '../../src/lab/traffic/netns.js';
 import { Reporter } from '../report.js';
 import { type Box, build, CONTESTANTS, type Contestant, type Place } from './places.js';
 

@@ -9,8 +9,8 @@
  * receiver's own work, the same for all.
  */
 import { fileURLToPath } from 'node:url';
-import type { Namespaces, Netns } from '../netns.js';
-import { end, untilSays } from '../netns.js';
+import type { Namespaces, Netns } from '../../src/lab/traffic/netns.js';
+import { end, untilSays } from '../../src/lab/traffic/netns.js';
 
 const HOLDER = fileURLToPath(new URL('./holder.js', import.meta.url));
 
