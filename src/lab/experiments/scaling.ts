@@ -5,8 +5,18 @@
 import { BURST } from '../../../assembly/layout.js';
 import { SetupError } from '../../sys/errors.js';
 import type { TransferName } from '../../transfer/transfer.js';
-import type { Case, Chart, Experiment, Findings, LabRun, Series, Table, Verdict } from '../experiment.js';
-import { judge, pointOf, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
+import type {
+  Case,
+  Chart,
+  Experiment,
+  Findings,
+  LabRun,
+  Point,
+  Series,
+  Table,
+  Verdict,
+} from '../experiment.js';
+import { judge, ratioOf, shown, whyUnclear, withInterval } from '../intervals.js';
 import { Crowd } from '../machine/crowd.js';
 import { PAGES_IN_TURN } from '../machine/ring_pair.js';
 import { sharedRun } from '../turns.js';
@@ -126,11 +136,7 @@ function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
       if (!first || first === last) return [];
       const ratio = ratioOf(last, first);
       const side = judge(ratio, GOAL);
-      const copies = series.find((s) => s.variant === COPY)?.points.some((p) => p.x === last.x);
-      const memory =
-        curve === BUSY && copies
-          ? `; the plain copy of the same pages grows ${shown(ratioOf(pointOf(series, COPY, last.x), pointOf(series, COPY, first.x)).value)} times`
-          : '';
+      const memory = curve === BUSY ? memorysPart(series, first, last) : '';
       const figures = `${transfer}, ${length} bytes, ${curve}: a frame at ${last.x} vifs costs ${withInterval(ratio)} times one at ${first.x}, ${shown(last.median)} against ${shown(first.median)} ns${memory}`;
       if (side === 'unclear')
         return [{ agrees: 'unclear', sentence: `${figures}. ${whyUnclear(ratio, `the goal of ${GOAL}`)}.` }];
@@ -139,6 +145,17 @@ function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
         : [{ agrees: 'differs', sentence: `${figures}: more than the goal of ${GOAL}.` }];
     }),
   );
+}
+
+/** What of a rise is the memory's: how the plain copy of the same pages grows, against what the goal leaves room for. */
+function memorysPart(series: readonly Series[], first: Point, last: Point): string {
+  const copies = series.find((s) => s.variant === COPY)?.points ?? [];
+  const [few, many] = [first, last].map(({ x }) => copies.find((point) => point.x === x));
+  if (!few || !many) return '';
+  const rise = many.median - few.median;
+  const room = (GOAL - 1) * first.median;
+  const grows = `; the plain copy of the same pages grows ${shown(ratioOf(many, few).value)} times, by ${shown(rise)} ns`;
+  return rise > room ? `${grows}, where the goal leaves ${shown(room)} ns for everything` : grows;
 }
 
 const METHOD = [
