@@ -164,24 +164,29 @@ function uring(): Check {
 
 /** Reads eight bytes of our own memory the way grant-copy reads a guest's. */
 function crossMemory(): Check {
-  return attempt('process_vm_readv', 'the transfer grant-copy', false, () => {
-    const arena = Arena.create(ARENA_SIZE);
-    const page = arena.allocate(4096, 'a copy');
-    const [source, target, remote, local] = [page, page + 64, page + 128, page + 144];
-    for (const [iov, address] of [
-      [remote, source],
-      [local, target],
-    ]) {
-      arena.view.setBigUint64(iov, BigInt(arena.base + address), true);
-      arena.view.setBigUint64(iov + 8, 8n, true);
-    }
-    arena.view.setBigUint64(source, 0x6e65746665727279n, true);
-    const result = copyVectors(arena.base + local, arena.base + remote, 1);
-    if (result !== 8 || arena.view.getBigUint64(target, true) !== 0x6e65746665727279n) {
-      throw new SetupError(`refused (${result}): a seccomp filter or a container’s policy`);
-    }
-    return 'works';
-  });
+  return attempt(
+    'process_vm_readv',
+    'grant copies from guests of which the arena has no room for a view',
+    false,
+    () => {
+      const arena = Arena.create(ARENA_SIZE);
+      const page = arena.allocate(4096, 'a copy');
+      const [source, target, remote, local] = [page, page + 64, page + 128, page + 144];
+      for (const [iov, address] of [
+        [remote, source],
+        [local, target],
+      ]) {
+        arena.view.setBigUint64(iov, BigInt(arena.base + address), true);
+        arena.view.setBigUint64(iov + 8, 8n, true);
+      }
+      arena.view.setBigUint64(source, 0x6e65746665727279n, true);
+      const result = copyVectors(arena.base + local, arena.base + remote, 1);
+      if (result !== 8 || arena.view.getBigUint64(target, true) !== 0x6e65746665727279n) {
+        throw new SetupError(`refused (${result}): a seccomp filter or a container’s policy`);
+      }
+      return 'works';
+    },
+  );
 }
 
 function mapCount(): Check {
