@@ -2,9 +2,10 @@
  * The runtime directory: the sockets of one daemon. Whoever can write in it can stand in for the daemon, so it
  * belongs to the user alone; that is checked before anything in it is trusted.
  */
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { makeDirectories } from '../sys/directories.js';
 import { SetupError } from '../sys/errors.js';
 import { CONTROL_SOCKET, HYPERVISOR_SOCKET, XENSTORE_SOCKET } from './api.js';
 
@@ -32,7 +33,7 @@ export function prepareDirectory(directory: string, uid: number): void {
     );
   }
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
   } catch (cause) {
     if (codeOf(cause) !== 'EEXIST') {
       throw new SetupError(`cannot make ${directory}: ${codeOf(cause)}`, 'choose another --dir', { cause });

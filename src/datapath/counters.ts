@@ -36,6 +36,14 @@ export const FENCE_NAMES: Readonly<Record<number, string>> = {
   [C.FENCE_BAD_ID]: 'a response to no request',
 };
 
+/** Adds to counter `index` of the block at `counters`, as the loops do; for the thread that writes that block. */
+export function countUp(u32: Uint32Array, counters: number, index: number, by = 1): void {
+  const low = (counters + index * 8) / 4;
+  const sum = u32[low] + by;
+  u32[low] = sum >>> 0;
+  if (sum > 0xffffffff) u32[low + 1]++;
+}
+
 /** A port's counters at one moment. */
 export interface PortCounters {
   readonly in: { frames: number; bytes: number; gso: number };

@@ -29,6 +29,7 @@ import {
 } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
+import { countUp } from './counters.js';
 import { fillList, type PortBlock, portBlock } from './frames.js';
 import type { Port } from './port.js';
 
@@ -140,12 +141,12 @@ export class MemoryPort implements Port {
       if (u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) continue;
       if (this.#pushed - this.#received >= MEMORY_SLOTS) {
         if (u32[(frame + F_VERDICT) / 4] === VERDICT_GROUP) {
-          this.#add(DROP_RX_FULL, 1);
+          countUp(this.#arena.u32, this.counters, DROP_RX_FULL, 1);
           continue;
         }
         if (u32[(frame + F_SINCE) / 4] === 0) {
           u32[(frame + F_SINCE) / 4] = now;
-          this.#add(C_OUT_WAITS, 1);
+          countUp(this.#arena.u32, this.counters, C_OUT_WAITS, 1);
         }
         this.#loops.dropGroups(this.counters, list, i + 1, n); // group frames wait for nobody
         return;
@@ -187,15 +188,8 @@ export class MemoryPort implements Port {
   close(): void {}
 
   #tally(frame: number, frames: number, bytes: number, gso: number): void {
-    this.#add(frames, 1);
-    this.#add(bytes, this.#arena.u32[(frame + F_LEN) / 4]);
-    if (this.#arena.u8[frame + V_GSO_TYPE] !== 0) this.#add(gso, 1);
-  }
-
-  #add(index: number, by: number): void {
-    const low = (this.counters + index * 8) / 4;
-    const sum = this.#arena.u32[low] + by;
-    this.#arena.u32[low] = sum >>> 0;
-    if (sum > 0xffffffff) this.#arena.u32[low + 1]++;
+    countUp(this.#arena.u32, this.counters, frames, 1);
+    countUp(this.#arena.u32, this.counters, bytes, this.#arena.u32[(frame + F_LEN) / 4]);
+    if (this.#arena.u8[frame + V_GSO_TYPE] !== 0) countUp(this.#arena.u32, this.counters, gso, 1);
   }
 }

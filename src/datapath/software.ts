@@ -3,6 +3,7 @@ import { C_CSUM_FILLED, C_SEGMENTED, DROP_BAD_CSUM, DROP_BAD_GSO } from '../../a
 import { F_LEN, F_SETTLED, F_VERDICT, FRAME_SIZE, PAGE_SIZE } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
+import { countUp } from './counters.js';
 
 /** Segments built and pushed at a time. */
 export const SOFTWARE_BATCH = 16;
@@ -35,7 +36,7 @@ export class SoftwareOffload {
   /** Completes the frame's checksum in place, or drops it (false: settled, counted at `counters`). All bytes are local. */
   checksum(frame: number, counters: number): boolean {
     const done = this.#loops.frameFillCsum(frame) === 0;
-    if (done) this.#count(counters, C_CSUM_FILLED);
+    if (done) countUp(this.#arena.u32, counters, C_CSUM_FILLED);
     else this.#drop(frame, counters, DROP_BAD_CSUM);
     return done;
   }
@@ -68,7 +69,7 @@ export class SoftwareOffload {
       sink.pushSegments(this.#list, n);
       done += n;
     }
-    this.#count(sink.counters, C_SEGMENTED);
+    countUp(this.#arena.u32, sink.counters, C_SEGMENTED);
     u32[(frame + F_SETTLED) / 4] = 1;
   }
 
@@ -77,14 +78,7 @@ export class SoftwareOffload {
   }
 
   #drop(frame: number, counters: number, reason: number): void {
-    this.#count(counters, reason);
+    countUp(this.#arena.u32, counters, reason);
     this.#arena.u32[(frame + F_SETTLED) / 4] = 1;
-  }
-
-  #count(counters: number, index: number): void {
-    const low = (counters + index * 8) / 4;
-    const sum = this.#arena.u32[low] + 1;
-    this.#arena.u32[low] = sum >>> 0;
-    if (sum > 0xffffffff) this.#arena.u32[low + 1]++;
   }
 }

@@ -1,7 +1,8 @@
 /** The results of a run, as they are kept: one JSON file, versioned, from which the report can be made again. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { makeDirectories } from '../sys/directories.js';
 import { SetupError } from '../sys/errors.js';
 import type { Findings } from './experiment.js';
 import { machineFacts } from './machine_facts.js';
@@ -150,13 +151,6 @@ export function prepareOut(directory: string): void {
       cause,
     });
   }
-}
-
-/** Not mkdir's own `recursive`: where the kernel says ENOENT to every attempt, as in /proc, Node 20 tries for ever. */
-function makeDirectories(directory: string): void {
-  if (existsSync(directory)) return;
-  makeDirectories(dirname(directory));
-  mkdirSync(directory);
 }
 
 /** Puts `text` in the place of directory/name at once: a reader finds the old file or the new one. Throws SetupError. */

@@ -69,6 +69,7 @@ import {
 } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
+import { countUp } from '../datapath/counters.js';
 import type { Transfer } from '../transfer/transfer.js';
 
 /** Requests served in one round of the engine; one that takes longer (a key, a list of pages) is the round's last. */
@@ -161,8 +162,8 @@ export class ControlRing {
       const data2 = this.#view.getUint32(at + CTRLREQ_DATA2, true);
       this.#data = 0;
       const status = this.#answer(type, data0, data1, data2, frames, flying);
-      this.#count(C_CONTROL);
-      if (status !== SUCCESS) this.#count(C_CONTROL_REFUSED);
+      countUp(this.#u32, this.#counters, C_CONTROL);
+      if (status !== SUCCESS) countUp(this.#u32, this.#counters, C_CONTROL_REFUSED);
       this.#view.setUint32(at + CTRLREQ_ID, head, true);
       this.#view.setUint32(at + CTRLRSP_STATUS, status, true);
       this.#view.setUint32(at + CTRLRSP_DATA, this.#data, true);
@@ -174,7 +175,7 @@ export class ControlRing {
       if (listed || type === XEN_NETIF_CTRL_TYPE_SET_HASH_KEY) break;
     }
     if (this.#cons !== from && this.#loops.pushResponses(this.#ring, from, this.#cons) !== 0) {
-      this.#count(C_NOTIFICATIONS);
+      countUp(this.#u32, this.#counters, C_NOTIFICATIONS);
       this.#notify();
     }
     if (this.#cons !== prod) return true; // the rest in the next round
@@ -293,9 +294,5 @@ export class ControlRing {
   #set(field: number, value: number): number {
     this.#u32[(this.#state + field) / 4] = value;
     return SUCCESS;
-  }
-
-  #count(index: number): void {
-    this.#u32[(this.#counters + index * 8) / 4]++;
   }
 }

@@ -38,6 +38,7 @@ import {
 import { RING_RSP_PROD } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
+import { countUp } from '../datapath/counters.js';
 import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
 import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
@@ -234,7 +235,7 @@ export class NetbackPort implements Port, SegmentSink {
       if (why === PUSH_FLUSH) continue;
       const frame = this.#u32[list / 4 + from];
       // Room was there a moment ago: a guest that takes requests back loses the rest.
-      if (why !== PUSH_CSUM) this.#drop(DROP_RX_FULL, n - from);
+      if (why !== PUSH_CSUM) countUp(this.#u32, this.counters, DROP_RX_FULL, n - from);
       if (why !== PUSH_CSUM) return;
       if (!this.#software.checksum(frame, this.counters)) from++;
     }
@@ -275,8 +276,7 @@ export class NetbackPort implements Port, SegmentSink {
 
   wake(index = 0): void {
     if (index > 0 && index === this.descriptors.length - 1) this.wakeControl();
-    const low = (this.counters + C_EVENTS * 8) / 4;
-    this.#u32[low]++;
+    countUp(this.#u32, this.counters, C_EVENTS);
   }
 
   /** The front end says that there is something on the control ring. */
@@ -320,9 +320,5 @@ export class NetbackPort implements Port, SegmentSink {
     }
     this.#software.segment(frame, this);
     return HANDLED;
-  }
-
-  #drop(reason: number, frames: number): void {
-    this.#u32[(this.counters + reason * 8) / 4] += frames;
   }
 }

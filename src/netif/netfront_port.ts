@@ -36,6 +36,7 @@ import {
 import { NETIF_RING_SIZE } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
+import { countUp } from '../datapath/counters.js';
 import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
 import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
@@ -221,7 +222,7 @@ export class NetfrontPort implements Port, SegmentSink {
   }
 
   wake(): void {
-    this.#u32[(this.counters + C_EVENTS * 8) / 4]++;
+    countUp(this.#u32, this.counters, C_EVENTS);
   }
 
   close(): void {}

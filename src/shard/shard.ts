@@ -77,6 +77,7 @@ export class Shard {
     });
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('error', (error) => this.#failed(error));
+    process.once('exit', this.#onExit);
     port1.on('message', (message: ShardMessage) => this.#heard(message));
     if (records === 0) return; // a guest's back end is the daemon
     this.#watch = setInterval(() => this.#lookAtHeartbeat(), WATCH);
@@ -106,10 +107,19 @@ export class Shard {
     clearInterval(this.#watch);
     await this.#ask({ op: 'stop' }).catch(() => {});
     await this.#exited;
+    process.off('exit', this.#onExit);
     this.#port.close();
     close(this.#controlFd);
     this.#arena.free(this.#memory, MEMORY);
   }
+
+  /** The process ends without `close`: Node waits for the thread then, which may sleep in the kernel. */
+  readonly #onExit = (): void => {
+    Atomics.store(this.#arena.u32, this.#heartbeat / 4 + 2, 1);
+    signal(this.#controlFd);
+    const blocked = Atomics.load(this.#arena.u32, this.#heartbeat / 4 + 1);
+    if (blocked !== 0) drain(blocked - 1);
+  };
 
   #ask(request: Unsequenced<ShardRequest>): Promise<{ io?: 'io_uring' | 'plain' }> {
     const sequence = ++this.#sequence;

@@ -78,8 +78,8 @@ export interface ShardStart {
   readonly iovecs: number;
 }
 
-/** u32 rounds; u32 descriptor being signalled right now, + 1 (0 = none). */
-export const HEARTBEAT_SIZE = 8;
+/** u32 rounds; u32 descriptor being signalled right now, + 1 (0 = none); u32 1: the process ends, stop at once. */
+export const HEARTBEAT_SIZE = 12;
 
 export type ShardRequest =
   | { readonly op: 'attach'; readonly sequence: number; readonly spec: PortSpec }

@@ -98,6 +98,10 @@ class DatapathThread {
 
   #requests(): void {
     clear(start.controlFd);
+    if (Atomics.load(this.#arena.u32, this.#heartbeat + 2) !== 0) {
+      this.#running = false;
+      return;
+    }
     for (;;) {
       const received = receiveMessageOnPort(owner) as { message: ShardRequest } | undefined;
       if (!received) return;

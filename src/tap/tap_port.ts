@@ -19,6 +19,7 @@ import {
 } from '../../assembly/tap_layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
+import { countUp } from '../datapath/counters.js';
 import { fillList, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
 import { URING_MEMORY } from '../sys/uring.js';
@@ -143,7 +144,7 @@ export class TapPort implements Port {
     for (let i = 0; i < queued; i++) {
       const frame = this.#written[i];
       if (this.#i32[this.#results / 4 + i] > 0) this.#loops.tapWritten(this.#tap, frame);
-      else this.#count(DROP_TAP_ERROR);
+      else countUp(this.#u32, this.counters, DROP_TAP_ERROR);
       this.#u32[(frame + F_SETTLED) / 4] = 1;
     }
   }
@@ -166,18 +167,11 @@ export class TapPort implements Port {
 
   wake(): void {
     this.#readable = true;
-    this.#count(C_EVENTS);
+    countUp(this.#u32, this.counters, C_EVENTS);
   }
 
   close(): void {
     this.io.close();
-  }
-
-  #count(index: number): void {
-    const low = (this.counters + index * 8) / 4;
-    const sum = this.#u32[low] + 1;
-    this.#u32[low] = sum >>> 0;
-    if (sum > 0xffffffff) this.#u32[low + 1]++;
   }
 
   #set(field: number, value: number): void {

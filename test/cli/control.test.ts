@@ -281,6 +281,7 @@ test('directories that cannot be trusted are refused', async (t) => {
   writeFileSync(join(dir, 'file'), '');
   refused(join(dir, 'file'), `${join(dir, 'file')} is not a directory`);
   refused(join(dir, 'file', 'below'), `cannot make ${join(dir, 'file', 'below')}: ENOTDIR`);
+  refused('/proc/netferry', 'cannot make /proc/netferry: ENOENT'); // where mkdir -p would try for ever
   const long = join(dir, 'x'.repeat(100));
   refused(long, `${long}: too long for a socket's path`);
 });

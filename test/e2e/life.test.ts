@@ -202,4 +202,22 @@ describe('daemons that end', { skip }, () => {
       }
     });
   }
+
+  test('a second stop signal ends it at once, though its datapath sleeps', async () => {
+    for (const gap of [0, 1, 3, 10, 40]) {
+      const ferry = await Ferry.start();
+      try {
+        const guest = await ferry.guest('a');
+        process.kill(ferry.daemon.pid, 'SIGINT');
+        if (gap > 0) await sleep(gap);
+        if (alive(ferry.daemon.pid)) process.kill(ferry.daemon.pid, 'SIGTERM');
+        const ended = await Promise.race([ferry.daemon.ended, sleep(5000)]);
+        assert.ok(ended, `${gap} ms between the signals: it still runs after 5 s`);
+        await until('the guest is gone', () => !alive(guest.pid));
+        await until('the sockets are gone', () => ferry.sockets().length === 0);
+      } finally {
+        await ferry.stop();
+      }
+    }
+  });
 });
