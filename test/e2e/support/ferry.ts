@@ -164,12 +164,52 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-/** What a process holds: descriptors, mappings, and those among them that are guests' memory. */
-export function holdings(pid: number): { fds: number; maps: number; guestMaps: number } {
-  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
+/** What a process holds. */
+export interface Holdings {
+  readonly fds: number;
+  /** Mappings of files and shared memory, and all of the arena's own. V8's heap, which comes and goes, is not in it. */
+  readonly maps: number;
+  /** Mappings of guests' memory. */
+  readonly guestMaps: number;
+  /** Bytes of memory. */
+  readonly resident: number;
+}
+
+export function holdings(pid: number): Holdings {
+  const maps = mappingsOf(pid);
+  const arena = arenaIn(maps);
   return {
     fds: readdirSync(`/proc/${pid}/fd`).length,
-    maps: maps.length - 1,
-    guestMaps: maps.filter((line) => line.includes('/memfd:netferry:')).length,
+    maps: maps.filter((map) => map.name !== '' || arena.includes(map)).length,
+    guestMaps: maps.filter((map) => map.name.startsWith('/memfd:netferry:')).length,
+    resident: Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
   };
+}
+
+interface Mapping {
+  readonly start: number;
+  readonly end: number;
+  readonly accessible: boolean;
+  readonly name: string;
+}
+
+function mappingsOf(pid: number): Mapping[] {
+  const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').trimEnd().split('\n');
+  return lines.map((line) => {
+    const [range, permissions, , , , name = ''] = line.split(/\s+/);
+    const [start, end] = range.split('-').map((address) => Number.parseInt(address, 16));
+    return { start, end, accessible: !permissions.startsWith('---'), name };
+  });
+}
+
+/** The arena: the longest run of mappings without a gap. */
+function arenaIn(maps: readonly Mapping[]): readonly Mapping[] {
+  const runs: Mapping[][] = [];
+  for (const map of maps.filter(({ accessible }) => accessible)) {
+    const run = runs.at(-1);
+    if (run?.at(-1)?.end === map.start) run.push(map);
+    else runs.push([map]);
+  }
+  const length = (run: readonly Mapping[]) => run[run.length - 1].end - run[0].start;
+  return runs.reduce((longest, run) => (length(run) > length(longest) ? run : longest));
 }
