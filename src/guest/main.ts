@@ -15,8 +15,15 @@ const OUTCOME_FD = 3;
 const EXIT_LOST = 3;
 
 async function main(options: GuestMainOptions): Promise<number> {
+  // Pid 1 of its namespace does not hear a signal that it has no handler for.
+  const early = () => {
+    tell({ ok: false, error: 'the guest was stopped while it came up', hint: '' });
+    process.exit(1);
+  };
+  process.on('SIGTERM', early);
   const handles = becomeDomain(options.socket, options.request);
   const guest = await startGuest(handles);
+  process.off('SIGTERM', early);
   tell({ ok: true, domid: handles.grant.domid });
   const stop = new Promise<number>((resolve) => {
     process.on('SIGTERM', () => resolve(0));
