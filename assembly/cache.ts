@@ -72,6 +72,7 @@ let slots: u32 = 0;
 let window: u32 = 0;
 let tick: u32 = 0;
 let hits: u32 = 0;
+let misses: u32 = 0;
 let announced: bool = false; // CACHE_STATIC
 // Neighbouring segments are often pieces of one page: its last look-up is remembered within the batch.
 let lastPage: u32 = 0;
@@ -88,8 +89,14 @@ export function cacheBegin(cache: u32): void {
   window = load<u32>(cache + CACHE_WINDOW);
   tick = load<u32>(cache + CACHE_TICK);
   hits = 0;
+  misses = 0;
   announced = load<u32>(cache + CACHE_KIND) == CACHE_STATIC;
   lastPage = 0;
+}
+
+/** Pages looked for and not found, so mapped or refused, since cacheBegin. */
+export function cacheMisses(): u32 {
+  return misses;
 }
 
 /** Ends the batch: counts its hits. */
@@ -184,6 +191,7 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
   const entry = known + gref * CACHE_ENTRY;
   const old = load<u32>(entry, ENTRY_PAGE);
   count(counters, C_CACHE_MISSES, 1);
+  misses++;
   cacheRefusal = entryAllows(domain, grant, DOM0, write);
   if (cacheRefusal != GNTST_okay) {
     // A grant that ended: what is mapped there is no longer ours to touch. One that is only read-only stays.

@@ -122,7 +122,8 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const toTick = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TICK);
   const begin = load<u32>(other + NB_RX_CONS);
   if (begin != load<u32>(other + NB_RX_RSP)) return cons;
-  const room = available(other); // fences a receiver that lies about its room
+  const room = available(other);
+  if (load<u32>(other + NB_FENCED)) touch(fwd, target); // it lied about its room: the engine looks at it
   const last = begin + min(room, end - cons);
   const sender = load<u64>(from, PORT_MAC);
   const scratch = load<u32>(fwd + FWD_SCRATCH);

@@ -68,6 +68,8 @@ export const S_DST_ADDR = 12; // u32, 0 = grant
 export const S_DST_GREF = 16; // u32
 export const S_DST_OFF = 20; // u16
 export const S_DST_DOM = 22; // u16
+/** Set in S_DST_OFF of a refused segment: it was its source's grant. */
+export const S_SOURCE_REFUSED = 0x8000;
 export const S_LEN = 24; // u16
 export const S_STATUS = 26; // i16, GNTST_*
 export const S_TAG = 28; // u32, the caller's

@@ -9,7 +9,17 @@ import {
 import { C_COPIED_BYTES, C_COPIES } from './counters';
 import { domainOf, pin, pinned, pinnedPage, ramOf, refusal, refuseWith, unpin } from './domains';
 import { DOM_VIEW, DOM0, IOVEC_SIZE } from './grant_layout';
-import { PAGE_SIZE, S_DST_ADDR, S_DST_GREF, S_LEN, S_SRC_ADDR, S_SRC_GREF, S_STATUS } from './layout';
+import {
+  PAGE_SIZE,
+  S_DST_ADDR,
+  S_DST_GREF,
+  S_DST_OFF,
+  S_LEN,
+  S_SOURCE_REFUSED,
+  S_SRC_ADDR,
+  S_SRC_GREF,
+  S_STATUS,
+} from './layout';
 import { copyBytes, count } from './memory';
 import { segAt } from './segment_list';
 
@@ -69,7 +79,7 @@ export function grantPrepare(
     const reads = src == 0;
     const source = reads ? grantedAddress(domains, seg, S_SRC_GREF, false) : <u64>base + src;
     if (source == 0) {
-      store<i16>(seg, <i16>refusal(), S_STATUS);
+      refuseSource(seg);
       continue;
     }
     let marks: u32 = reads ? pinned() : 0;
@@ -98,6 +108,12 @@ export function grantNext(): u32 {
   return next;
 }
 
+/** Says whose fault it is, too: that of the domain that granted the bytes to be read. */
+function refuseSource(seg: u32): void {
+  store<i16>(seg, <i16>refusal(), S_STATUS);
+  store<u16>(seg, load<u16>(seg, S_DST_OFF) | S_SOURCE_REFUSED, S_DST_OFF);
+}
+
 function hasView(domains: u32, seg: u32, field: u32): bool {
   const dom = domainOf(domains, load<u16>(seg + field + 6));
   return dom != 0 && load<u32>(dom, DOM_VIEW) != 0;
@@ -109,7 +125,8 @@ function copyInView(domains: u32, seg: u32, src: u32, dst: u32): void {
   const from = src != 0 ? src : viewAddress(domains, seg, S_SRC_GREF, false);
   const sourceMarks = src == 0 && from != 0 ? pinned() : 0;
   const to = from == 0 ? 0 : dst != 0 ? dst : viewAddress(domains, seg, S_DST_GREF, true);
-  if (to == 0) store<i16>(seg, <i16>refusal(), S_STATUS);
+  if (from == 0) refuseSource(seg);
+  else if (to == 0) store<i16>(seg, <i16>refusal(), S_STATUS);
   else {
     const targetMarks = dst == 0 ? pinned() : 0;
     copyBytes(to, from, length);

@@ -124,13 +124,14 @@ export function netbackBounce(nb: u32, list: u32, from: u32, n: u32, frames: u32
     for (let k: u32 = 0; k < frags; k++) {
       const frag = fragOf(frame, k);
       const length = <u32>load<u16>(frag, G_LEN);
+      const at = to;
+      to += length; // each has its own place, also when this is not the first time (a page may have been taken back)
       if (length == 0 || load<u32>(frag, G_ADDR) != 0) continue;
       const seg = segAt(segs, nsegs++);
       segSource(seg, 0, load<u32>(frag, G_GREF), load<u16>(frag, G_OFF), load<u16>(frag, G_DOM));
-      segTarget(seg, to, 0, 0, 0);
+      segTarget(seg, at, 0, 0, 0);
       segFinish(seg, length, frame);
-      store<u32>(frag, to, G_ADDR);
-      to += length;
+      store<u32>(frag, at, G_ADDR);
     }
   }
   return i | (nsegs << 16);

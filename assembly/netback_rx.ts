@@ -46,6 +46,8 @@ import {
   G_OFF,
   PAGE_SIZE,
   S_DST_ADDR,
+  S_DST_OFF,
+  S_SOURCE_REFUSED,
   S_SRC_ADDR,
   S_STATUS,
   S_TAG,
@@ -282,7 +284,9 @@ export function netbackCommit(nb: u32): void {
     // The receiver's page was at hand and the sender's was not: the sender is answered with an error, and it counts.
     // (A group frame is lost to each receiver by itself.)
     const frame = load<u32>(meta, META_FRAME);
-    const bare = load<u32>(seg, S_SRC_ADDR) == 0 && load<u32>(seg, S_DST_ADDR) != 0;
+    const bare =
+      load<u32>(seg, S_SRC_ADDR) == 0 &&
+      (load<u32>(seg, S_DST_ADDR) != 0 || (load<u16>(seg, S_DST_OFF) & S_SOURCE_REFUSED) != 0);
     const lost = bare && load<u32>(frame + F_VERDICT) != VERDICT_GROUP;
     if (lost) store<u32>(frame + F_COOKIE, 1);
     store<u32>(meta, lost ? META_HEAD_LOST : META_HEAD_FAILED, META_KIND);

@@ -18,6 +18,8 @@ import { Undo } from './undo.js';
 
 /** Pages that all mapping caches together may map: each page can cost the kernel one mapping of vm.max_map_count. */
 const CACHE_PAGES_ALL = 49_152;
+/** Pages of the arena that views of domains leave to rings, descriptors and caches of vifs to come. */
+const VIEW_RESERVE = 2 ** 18;
 /** Both rings' worth of pages: with fewer, frames in flight would find no place. */
 const CACHE_PAGES_LEAST = 512;
 
@@ -115,7 +117,7 @@ export class Vifs implements VifConnector {
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
     const transfer = this.#transferOf(domid);
-    if (transfer === 'grant-copy') domain.openView(); // without room for it grant copies are system calls
+    if (transfer === 'grant-copy') domain.openView(VIEW_RESERVE); // without it grant copies are system calls
     const keeps = transfer === 'persistent' || transfer === 'static';
     const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
     const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);

@@ -34,6 +34,10 @@ export class Engine {
   #active: Port[] = [];
   /** Those of them that are not parked. */
   #polled: Port[] = [];
+  /** By id: 1 while the port is parked. */
+  readonly #parked = new Uint8Array(PORTS_MAX);
+  /** Place in #polled at which the next round begins: nobody is always the first to find a receiver's room. */
+  #first = 0;
   /** By id: rounds since the port's last frame. */
   readonly #quiet = new Uint32Array(PORTS_MAX);
   /** By id: frames in flight. */
@@ -65,6 +69,7 @@ export class Engine {
     this.forwarding.direct(port.id, this.#direct[port.id]);
     this.#active = [...this.#active, port];
     this.#polled = [...this.#polled, port];
+    this.#parked[port.id] = 0;
     this.#quiet[port.id] = 0;
     this.#flying[port.id] = 0;
     return true;
@@ -90,9 +95,11 @@ export class Engine {
   /** One round over all ports that are not parked. True when any frame moved. `now`: wrapping ms clock, never 0. */
   round(now: number): boolean {
     const polled = this.#polled;
+    const count = polled.length; // ports that frames wake meanwhile are polled from the next round on
     let moved = false;
-    for (let i = 0; i < polled.length; i++) {
-      const port = polled[i];
+    this.#first = this.#first + 1 < count ? this.#first + 1 : 0;
+    for (let i = 0; i < count; i++) {
+      const port = polled[(this.#first + i) % count];
       this.#quiet[port.id]++;
       const waiting = this.#flying[port.id];
       if (waiting === 0 && this.#direct[port.id] !== 0) {
@@ -132,10 +139,12 @@ export class Engine {
     const polled = this.#polled;
     for (let i = 0; i < polled.length; i++) {
       if (this.#quiet[polled[i].id] < QUIET_ROUNDS) continue;
-      this.#polled = polled.filter(
-        ({ id }) =>
-          this.#quiet[id] < QUIET_ROUNDS || this.#flying[id] > 0 || this.#ports[id]?.arm(0) !== false,
-      );
+      this.#polled = polled.filter(({ id }) => {
+        const stays =
+          this.#quiet[id] < QUIET_ROUNDS || this.#flying[id] > 0 || this.#ports[id]?.arm(0) !== false;
+        if (!stays) this.#parked[id] = 1;
+        return stays;
+      });
       return;
     }
   }
@@ -144,9 +153,15 @@ export class Engine {
   wake(id: number, index: number): void {
     const port = this.#ports[id];
     if (!port) return;
-    this.#quiet[id] = 0;
-    if (!this.#polled.includes(port)) this.#polled.push(port);
+    this.#unpark(port);
     port.wake(index);
+  }
+
+  #unpark(port: Port): void {
+    this.#quiet[port.id] = 0;
+    if (this.#parked[port.id] === 0) return;
+    this.#parked[port.id] = 0;
+    this.#polled.push(port);
   }
 
   /** True while frames wait for a receiver: sleep no longer than their deadline. */
@@ -160,7 +175,12 @@ export class Engine {
     const { u32 } = this.#arena;
     const touched = this.forwarding.touched / 4;
     const n = u32[touched];
-    for (let i = 1; i <= n; i++) this.#ports[u32[touched + i]]?.flush();
+    for (let i = 1; i <= n; i++) {
+      const port = this.#ports[u32[touched + i]];
+      if (port === undefined) continue;
+      port.flush();
+      if (port.fenced !== 0) this.#fence(port); // the direct lane found it out
+    }
     this.forwarding.untouch();
   }
 
@@ -181,7 +201,7 @@ export class Engine {
       const target = this.#ports[id];
       if (target === undefined) continue;
       this.forwarding.touch(id);
-      this.#quiet[id] = 0;
+      this.#unpark(target); // a frame that waits for its room needs it armed
       target.push(list + 4, u32[list / 4], now);
       if (target.fenced !== 0) this.#fence(target);
     }

@@ -49,6 +49,10 @@ const FEATURES: Readonly<Record<string, string>> = {
   'feature-dynamic-multicast-control': '1',
 };
 
+/** ms after a fence, the first time and at most, before the front end may begin anew. */
+const FENCE_REST = 250;
+const FENCE_REST_MOST = 60_000;
+
 export class NetbackDriver {
   readonly #store: XenStore;
   readonly #connector: VifConnector;
@@ -142,6 +146,9 @@ class BackendVif {
   #connected = false;
   #multicastControl = false;
   #state = 0;
+  #fences = 0;
+  /** ms clock before which a front end that was fenced may not begin anew. */
+  #notBefore = 0;
   #queue: Promise<void> = Promise.resolve();
   #looking = false;
   #ended = false;
@@ -176,6 +183,8 @@ class BackendVif {
   fence(why: string): Promise<void> {
     return this.#enqueue(async () => {
       if (this.#ended || this.phase === 'fenced') return;
+      // Who is cut off again and again waits longer each time: what it costs the others is bounded.
+      this.#notBefore = Date.now() + Math.min(FENCE_REST_MOST, FENCE_REST * 2 ** this.#fences++);
       await this.#fail(`fenced: ${why}`);
       this.phase = 'fenced';
       this.reason = why;
@@ -232,6 +241,11 @@ class BackendVif {
       await this.#disconnect();
       await this.#setState(XenbusStateClosed);
     } else if (peer === XenbusStateInitialising && this.#state !== XenbusStateInitWait) {
+      const rest = this.#notBefore - Date.now();
+      if (rest > 0) {
+        setTimeout(() => this.look(), rest).unref();
+        return;
+      }
       await this.#disconnect(); // a front end that starts anew, fenced before or not
       this.reason = null;
       await this.#setState(XenbusStateInitWait);

@@ -121,6 +121,8 @@ export class NetbackPort implements Port, SegmentSink {
   readonly #transfer: Transfer;
   readonly #notifyTx: Notify;
   readonly #notifyRx: Notify;
+  /** The round's clock, for the segments of a frame. */
+  #now = 1;
   readonly #control: ControlRing | undefined;
   /** NB_TX_CONS when it was pulled from last. */
   #pulledAt = 0;
@@ -227,7 +229,7 @@ export class NetbackPort implements Port, SegmentSink {
 
   pushSegments(list: number, n: number): void {
     for (let from = 0; from < n; ) {
-      const result = this.#loops.netbackPush(this.#nb, list, from, n, 1);
+      const result = this.#loops.netbackPush(this.#nb, list, from, n, this.#now);
       this.#commit();
       from = result & 0xffff;
       const why = result >>> 16;
@@ -318,6 +320,7 @@ export class NetbackPort implements Port, SegmentSink {
     if (this.#loops.netbackRoom(this.#nb) < slots) {
       return this.#loops.netbackWait(this.#nb, frame, slots, now) !== 0 ? HANDLED : WAITS;
     }
+    this.#now = now;
     this.#software.segment(frame, this);
     return HANDLED;
   }

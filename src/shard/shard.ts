@@ -17,8 +17,6 @@ import {
 
 /** ms between looks at the heartbeat. */
 const WATCH = 250;
-/** Blocked signals that are no accident any more. */
-const BLOCKED_MOST = 3;
 
 type Unsequenced<T> = T extends { sequence: number } ? Omit<T, 'sequence'> : never;
 
@@ -45,8 +43,6 @@ export class Shard {
   readonly #watch: NodeJS.Timeout | undefined;
   #sequence = 0;
   #stuck = { fd: 0, rounds: -1 };
-  /** By descriptor: how often a signal through it stood still. */
-  readonly #blocked = new Map<number, number>();
   #closing = false;
   /** Why the thread is no more; whoever asks it for something is told at once. */
   #failure: Error | undefined;
@@ -91,7 +87,6 @@ export class Shard {
 
   /** Resolves when the thread touches nothing of that port any more. */
   async detach(id: number): Promise<void> {
-    this.#blocked.clear(); // descriptor numbers are used again
     await this.#ask({ op: 'detach', id });
   }
 
@@ -157,10 +152,7 @@ export class Shard {
     const rounds = Atomics.load(this.#arena.u32, this.#heartbeat / 4);
     const fd = Atomics.load(this.#arena.u32, this.#heartbeat / 4 + 1);
     if (fd !== 0 && fd === this.#stuck.fd && rounds === this.#stuck.rounds) {
-      drain(fd - 1);
-      const times = (this.#blocked.get(fd - 1) ?? 0) + 1;
-      this.#blocked.set(fd - 1, times);
-      if (times === BLOCKED_MOST) this.onBlocked(fd - 1);
+      if (drain(fd - 1)) this.onBlocked(fd - 1);
     }
     this.#stuck = { fd, rounds };
   }

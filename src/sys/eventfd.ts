@@ -30,7 +30,14 @@ export function clear(fd: number): void {
 
 const preadv2 = libc.func('intptr_t preadv2(int fd, intptr_t iov, int count, int64_t offset, int flags)');
 
-/** Empties a counter whose O_NONBLOCK a hostile holder may have cleared: never blocks. */
-export function drain(fd: number): void {
-  preadv2(fd, sinkVector.address, 1, -1, RWF_NOWAIT);
+const count = new BigUint64Array(sink.bytes.buffer, sink.bytes.byteOffset, 1);
+/** eventfd(2): a counter of this size takes no more. */
+const FULL = 0xfffffffffffffffen;
+
+/**
+ * Empties a counter whose O_NONBLOCK a hostile holder may have cleared: never blocks. True when it was full, which
+ * wake-ups alone never bring about.
+ */
+export function drain(fd: number): boolean {
+  return Number(preadv2(fd, sinkVector.address, 1, -1, RWF_NOWAIT)) === 8 && count[0] === FULL;
 }

@@ -108,3 +108,17 @@ test('detaching a parked port, and waking one that is gone, is harmless', () => 
   assert.equal(machine.engine.round(machine.now), false);
   machine.close();
 });
+
+test('a parked receiver that runs full is armed for room: its senders do not wait for a timer', () => {
+  const { machine, a, b } = world();
+  quiet(machine);
+  for (let i = 0; i < 65; i++) a.putPacket(plainFrame(b.mac, a.mac, 60), i);
+  a.publishTx();
+  machine.engine.wake(a.vif.id, 0);
+  for (let i = 0; i < 4; i++) machine.engine.round(machine.now);
+  assert.equal(b.rxAnswered, 64);
+  assert.equal(machine.engine.arm(), false);
+  const REQ_EVENT = 4;
+  assert.equal(machine.arena.u32[(b.rxRing + REQ_EVENT) / 4], (b.rxProd + 1) >>> 0);
+  machine.close();
+});

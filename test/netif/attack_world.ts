@@ -11,6 +11,7 @@ import { type Guest, Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
 
 export interface World {
+  readonly transfer: TransferName;
   readonly machine: Machine;
   readonly a: Guest;
   readonly b: Guest;
@@ -38,7 +39,7 @@ export function world(transfer: TransferName, options: GuestOptions = {}): World
       assert.deepEqual(to.receive()?.bytes, frame, 'the other guests were harmed');
     }
   };
-  return { machine, a, b, evil, unharmed, drops: () => dropsOf(machine.arena, evil.netback) };
+  return { transfer, machine, a, b, evil, unharmed, drops: () => dropsOf(machine.arena, evil.netback) };
 }
 
 /** Each attack on each transfer; the good pair is tried before the machine is closed. */

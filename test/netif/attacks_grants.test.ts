@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { GNTTAB_NR_RESERVED_ENTRIES } from '../../src/abi/grant_table.js';
 import { NETTXF_more_data } from '../../src/abi/netif.js';
+import { dropsOf } from '../support/drops.js';
 import { plainFrame } from '../support/packets.js';
 import { attack } from './attack_world.js';
 
@@ -39,6 +40,20 @@ describe('netback under attack: grants', () => {
     machine.settle();
     assert.ok(evil.rxResponse(evil.rxProd - 1).status < 0, 'a page granted read-only');
     assert.equal(evil.netback.fenced, 0, 'bad grants cost frames, not the connection');
+  });
+
+  attack('blame', 'a bad grant behind a good one is its sender’s fault, and its sender is told', (w) => {
+    const { evil, machine } = w;
+    const victim = machine.addBareGuest('victim', { transfer: w.transfer });
+    victim.postRx(8);
+    machine.arena.u8.set(plainFrame(victim.mac, evil.mac, 200), evil.txPage(0));
+    evil.putTx({ gref: evil.txGref(0), flags: NETTXF_more_data, size: 400 });
+    evil.putTx({ gref: 8000, size: 200 });
+    evil.publishTx();
+    machine.settle();
+    assert.equal(evil.txResponse(evil.txProd - 1).status, -1);
+    assert.equal(dropsOf(machine.arena, evil.netback)['bad-grant'], 1);
+    assert.deepEqual(dropsOf(machine.arena, victim.netback), {});
   });
 
   attack('XSA-396, XSA-405', 'grants revoked in every order', (w) => {

@@ -105,10 +105,12 @@ export class Domain implements DomainMemory {
 
   /**
    * Maps its whole RAM into the arena, so that grant copies need no system call (the loops check every grant still).
-   * False when the arena has no room; copies are then calls. The RAM is the domain's; the view goes with it.
+   * False when that would leave less than `reserve` pages of the arena free; copies are then calls. The RAM is the
+   * domain's; the view goes with it.
    */
-  openView(): boolean {
+  openView(reserve = 0): boolean {
     if (this.#view !== 0) return true;
+    if (this.#arena.freePages - this.shape.ramPages < reserve) return false;
     const bytes = this.shape.ramPages * PAGE_SIZE;
     let address = 0;
     try {
