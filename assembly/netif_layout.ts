@@ -57,7 +57,7 @@ export const PROGRESS_SLOTS = 64;
 export const UNSTALL_SLOTS = 32;
 
 /** Pages that a guest's requests may make its mapping cache map in one round, a frame's more or less. */
-export const MISSES_PER_ROUND = 32;
+export const MISSES_PER_ROUND = 64;
 /** Header bytes fetched from a guest before a frame is looked at (Linux netback: XEN_NETBACK_TX_COPY_LEN). */
 export const HEADER_FETCH = 128;
 /** A longer chain of slots ends the connection (Linux netback: fatal_skb_slots). */

@@ -20,6 +20,8 @@ export class FrameLoad {
   /** Frames a round: a burst, or as many as a ring holds. */
   readonly #burst: number;
   readonly #rounds: number;
+  /** Turns through the pages so far that were not timed. */
+  #warm = 0;
 
   /** `frames`: their length, or more about them. `share`: of a usual sample's rounds. */
   constructor(transfer: TransferName, frames: number | FrameKind, machine = new Machine(), share = 1) {
@@ -43,6 +45,12 @@ export class FrameLoad {
     const { from, to } = this.#pair;
     const stride = pagesOfFrame(this.kind.length) * PAGE_SIZE;
     const turns = Math.max(1, Math.floor((PAGES_IN_TURN * PAGE_SIZE) / (stride * this.#burst)));
+    // A cache maps some pages a round: once all have been used, a burst is carried by one.
+    for (; this.#warm < turns; this.#warm++) {
+      this.#pair.send(this.kind, this.#burst, this.#warm);
+      while (engine.round(1));
+      this.#pair.receive(this.kind, this.#burst);
+    }
     for (let round = 0; round < this.#rounds; round++) {
       this.#pair.send(this.kind, this.#burst, round);
       const t0 = performance.now();
