@@ -15,6 +15,7 @@ import {
   PORT_ANY_SOURCE,
   PORT_COUNTERS,
   PORT_FLAGS,
+  PORT_ISOLATED,
   PORT_LIST,
   PORT_MAC,
   PORT_SIZE,
@@ -121,11 +122,16 @@ export function classify(fwd: u32, list: u32, n: u32): void {
     } else {
       let port = macLookup(fwd, to);
       if (port == 0) port = load<u32>(fwd + FWD_UPLINK);
-      if (port == 0) drop(from, frame, DROP_UNKNOWN_UNICAST);
-      else if (port == source) drop(from, frame, DROP_SELF);
-      else store<u32>(frame + F_VERDICT, port);
+      if (port == source) drop(from, frame, DROP_SELF);
+      else if (port == 0 || (flags & PORT_ISOLATED && isolated(fwd, port))) {
+        drop(from, frame, DROP_UNKNOWN_UNICAST);
+      } else store<u32>(frame + F_VERDICT, port);
     }
   }
+}
+
+function isolated(fwd: u32, port: u32): bool {
+  return (load<u32>(portOf(fwd, port), PORT_FLAGS) & PORT_ISOLATED) != 0;
 }
 
 function drop(port: u32, frame: u32, reason: u32): void {
@@ -160,10 +166,12 @@ export function dispatch(fwd: u32, list: u32, n: u32): u32 {
     }
     const source = load<u32>(frame + F_SRC);
     const ports = load<u32>(active);
+    const apart = isolated(fwd, source);
     let copies: u32 = 0;
     for (let p: u32 = 0; p < ports; p++) {
       const port = load<u32>(active + 4 + (p << 2));
       if (port == source || load<u32>(portOf(fwd, port), PORT_FLAGS) & PORT_WIRED) continue;
+      if (apart && isolated(fwd, port)) continue;
       used = enlist(fwd, targets, used, port, frame);
       copies++;
     }

@@ -22,6 +22,8 @@ export const PORT_ATTACHED = 1;
 export const PORT_ANY_SOURCE = 2;
 /** Joined to one other port: no look-up, no checks (the two ports of a guest). */
 export const PORT_WIRED = 4;
+/** Exchanges no frame with other ports so flagged (two ways to the same host, of which one is enough). */
+export const PORT_ISOLATED = 8;
 
 export const PORT_LIST_SIZE = 260;
 

@@ -8,6 +8,7 @@ import { addGuest } from './guest.js';
 import { type Io, printError } from './io.js';
 import { addLab } from './lab.js';
 import { UsageError } from './options.js';
+import { addPorts } from './port.js';
 import { addStatus } from './status.js';
 import { addUp } from './up.js';
 import { addVif } from './vif.js';
@@ -58,6 +59,8 @@ function createProgram(io: Io, attach: Attach): Command {
       `
 Examples:
   netferry demo                                    show it all, leave nothing behind
+  netferry up --uplink eth0 &                      guests on the physical network, with no bridge
+  netferry attach veth7 --mac 02:00:5e:10:00:07    a container's or a VM's interface takes part
   netferry up --host-ip 10.1.0.1/24 &              the back end, with the host at 10.1.0.1
   netferry guest run web --ip 10.1.0.2/24 -d       a guest
   netferry guest exec web -- ip addr               a command inside it
@@ -67,6 +70,7 @@ Examples:
   addUp(program, attach);
   addStatus(program, attach);
   addVif(program, attach);
+  addPorts(program, attach);
   addGuest(program, attach);
   addDemo(program, attach);
   addDoctor(program, attach);

@@ -1,6 +1,7 @@
 /** Options' values: parsed and checked here, so that a typing error is answered before anything is touched. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { InvalidArgumentError } from 'commander';
+import { LEARN_MAX } from '../daemon/api.js';
 import type { DaemonOptions } from '../daemon/options.js';
 import { GUEST_NAME, guestRequest } from '../guest/options.js';
 
@@ -39,6 +40,47 @@ export function parseMac(text: string): string {
     );
   }
   return mac;
+}
+
+export function collectMacs(text: string, earlier: readonly string[] | undefined): string[] {
+  return [...(earlier ?? []), parseMac(text)];
+}
+
+/** An IP address; a prefix length behind it is left away. */
+export function collectAddresses(text: string, earlier: readonly string[] | undefined): string[] {
+  const [address] = (text.includes('/') ? parseCidr(text) : text).split('/');
+  if (!isIPv4(address) && (!isIPv6(address) || address.includes('%'))) {
+    throw new UsageError(`${quote(text)} is not an IP address`, 'write it like 10.0.0.2 or fd00::2');
+  }
+  return [...(earlier ?? []), address];
+}
+
+export function parsePortName(text: string): string {
+  if (/^[^\s/%:]{1,32}$/.test(text)) return text;
+  throw new UsageError(`${quote(text)} is not a port name`, "1 to 32 characters, no spaces, '/', ':' or '%'");
+}
+
+/** How many MACs a port may learn. */
+export function parseLearn(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (count >= 1 && count <= LEARN_MAX) return count;
+  throw new UsageError(`${quote(text)} is not a number of MACs`, `a number from 1 to ${LEARN_MAX}`);
+}
+
+/** Seconds until a learned MAC is forgotten. */
+export function parseAgeing(text: string): number {
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds >= 1 && seconds <= 1_000_000) return seconds;
+  throw new UsageError(`${quote(text)} is not a time`, 'a number of seconds from 1 to 1000000');
+}
+
+export const ATTACH_MODES = ['tcx', 'clsact'] as const;
+
+export function parseMode(text: string): (typeof ATTACH_MODES)[number] {
+  const mode = ATTACH_MODES.find((known) => known === text);
+  if (mode === undefined)
+    throw new UsageError(`${quote(text)} is not a way to attach`, `known: ${ATTACH_MODES.join(', ')}`);
+  return mode;
 }
 
 /** `10.0.0.2/24` or `fd00::2/64`. */

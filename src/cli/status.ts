@@ -1,5 +1,6 @@
 /** `netferry status` */
 import type { Command } from 'commander';
+import type { Status } from '../daemon/api.js';
 import type { Attach, Context } from './context.js';
 import { painter, printJson } from './io.js';
 import { bytes, duration } from './text.js';
@@ -22,10 +23,19 @@ async function status({ io, client, json }: Context): Promise<undefined> {
     ['directory', found.directory],
     ['platform', found.rootless ? `${found.platform}, rootless (in a namespace of its own)` : found.platform],
     ['host port', host ? [host.name, host.mac, ...host.addresses, `MTU ${host.mtu}`].join('  ') : 'none'],
+    ['uplink', uplinkText(found)],
     ['guests', `${found.guests} (${found.vifs} ports)`],
     ['transfer', found.transfer],
     ['tap I/O', found.io],
     ['memory', bytes(found.rss)],
   ];
   for (const [name, value] of rows) io.stdout.write(`${paint('dim', name.padEnd(10))}  ${value}\n`);
+}
+
+function uplinkText({ uplink, crossing }: Status): string {
+  const through = crossing ? `crossing ${crossing}` : '';
+  if (!uplink) return through ? `none, ${through}` : 'none';
+  const { name, mac, mode, promiscuous, absent } = uplink;
+  const how = absent ? `absent: ${absent}` : `by ${mode}${promiscuous ? ', promiscuous' : ''}`;
+  return [name, mac, how, through].filter(Boolean).join('  ');
 }

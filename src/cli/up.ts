@@ -12,7 +12,9 @@ import { exitCodeOf, note, printJson } from './io.js';
 import { freeNetwork } from './network.js';
 import {
   collectCidrs,
+  parseAgeing,
   parseInterfaceName,
+  parseMode,
   parseMtu,
   parseTransfer,
   TRANSFERS,
@@ -25,6 +27,9 @@ interface UpOptions {
   readonly hostName?: string;
   readonly hostIp?: string[];
   readonly mtu?: number;
+  readonly uplink?: string;
+  readonly mode?: 'tcx' | 'clsact';
+  readonly ageing?: number;
   readonly transfer: TransferName;
   readonly logJson?: boolean;
   readonly rootless?: boolean;
@@ -38,28 +43,43 @@ export function addUp(program: Command, attach: Attach): void {
     .command('up')
     .description('run the daemon in the foreground, until SIGTERM or Ctrl-C')
     .option(
+      '--uplink <device>',
+      'join the network behind this interface, which stays as it is; the host port is then left out',
+      parseInterfaceName,
+    )
+    .option(
       '--host-ip <cidr>',
       'an address of the host port, several times if need be (default: a free private network)',
       collectCidrs,
     )
     .option('--host-name <name>', `the host port’s interface (default: ${HOST_NAME})`, parseInterfaceName)
     .option('--no-host', 'without a host port')
-    .option('--mtu <bytes>', `the host port’s MTU (default: ${HOST_MTU})`, parseMtu)
+    .option(
+      '--mtu <bytes>',
+      `the host port’s MTU, and guests’ (default: the uplink’s, or ${HOST_MTU})`,
+      parseMtu,
+    )
     .option(
       '--transfer <name>',
       `how guests’ bytes are moved: ${TRANSFERS.join(', ')}`,
       parseTransfer,
       'persistent',
     )
+    .option('--mode <how>', 'attach eBPF by tcx or clsact (default: tcx where the kernel has it)', parseMode)
+    .option('--ageing <seconds>', 'until a learned MAC is forgotten (default: 300)', parseAgeing)
     .option('--log-json', 'log as JSON lines')
     .addOption(new Option('--rootless', 'inside the namespaces already').hideHelp())
     .addHelpText(
       'after',
       `
+With --uplink guests are on the physical network and reach the host at its addresses there. The host port is made only
+when --host-ip or --host-name asks for it: a network of its own between host and guests.
+
 Without root the daemon runs in user and network namespaces of its own: guests reach each other and the host
 port, but the host port is not on this machine's network.
 
 Examples:
+  netferry up --uplink eth0
   netferry up --host-ip 10.1.0.1/24 --host-ip fd00:1::1/64
   netferry up --dir /tmp/mine --no-host
 `,
@@ -71,6 +91,7 @@ async function up(context: Context, options: UpOptions): Promise<number> {
   if (!options.host && (options.hostIp || options.hostName || options.mtu)) {
     throw new UsageError('--no-host leaves nothing to name, address or size', 'drop --no-host, or the other');
   }
+  if (options.uplink !== undefined && options.rootless) throw withoutRoot(options.uplink);
   const { io, directory } = context;
   // Before anything else: from here on nobody else starts, or cleans up, in this directory.
   const { claimDirectory } = await import('../daemon/claim.js');
@@ -95,22 +116,31 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
         'run it as root: sudo netferry up; or see: netferry doctor',
       );
     }
+    if (options.uplink !== undefined) throw withoutRoot(options.uplink);
     claim.release(); // the daemon itself claims it, in the namespace
     return upInNamespace(context);
   }
   const { startDaemon } = await import('../daemon/daemon.js');
-  const host: DaemonOptions['host'] = options.host
-    ? {
-        name: options.hostName ?? HOST_NAME,
-        addresses: options.hostIp ?? freeNetwork(0).host,
-        mtu: options.mtu ?? HOST_MTU,
-      }
-    : null;
+  const wanted = options.uplink === undefined || options.hostIp || options.hostName;
+  const host: DaemonOptions['host'] =
+    options.host && wanted
+      ? {
+          name: options.hostName ?? HOST_NAME,
+          addresses: options.hostIp ?? freeNetwork(0).host,
+          mtu: options.mtu ?? HOST_MTU,
+        }
+      : null;
   const stop = stopRequest(context);
   const daemon = await startDaemon(
     {
       directory,
       host,
+      kernel: {
+        ...(options.uplink === undefined ? {} : { uplink: options.uplink }),
+        ...(options.mode === undefined ? {} : { mode: options.mode }),
+        ...(options.ageing === undefined ? {} : { ageing: options.ageing }),
+      },
+      ...(options.mtu === undefined ? {} : { guestMtu: options.mtu }),
       transfer: options.transfer,
       log: options.logJson ? 'json' : 'pretty',
       rootless: options.rootless === true,
@@ -127,9 +157,17 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
   return code;
 }
 
-function readyLine({ version, pid, host, directory }: Status): string {
+function withoutRoot(uplink: string): SetupError {
+  return new SetupError(
+    `without root there is no way to ${uplink}`,
+    'run it as root: sudo netferry up --uplink …',
+  );
+}
+
+function readyLine({ version, pid, host, uplink, directory }: Status): string {
+  const wire = uplink ? `uplink ${uplink.name} by ${uplink.mode}, ` : '';
   const port = host ? `host port ${[host.name, ...host.addresses].join(' ')}` : 'no host port';
-  return `netferry ${version} is up: pid ${pid}, ${port}, control ${join(directory, CONTROL_SOCKET)}`;
+  return `netferry ${version} is up: pid ${pid}, ${wire}${port}, control ${join(directory, CONTROL_SOCKET)}`;
 }
 
 interface StopRequest {

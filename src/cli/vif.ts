@@ -8,10 +8,14 @@ import { parseInterval } from './options.js';
 import { bitRate, bytes, dropsText, frameRate, human, table } from './text.js';
 
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
-const NUMBERS = [4, 5, 6, 7, 8, 9];
+const NUMBERS = [5, 6, 7, 8, 9, 10];
+/** MACs of one port that a line has room for. */
+const MACS_SHOWN = 1;
 
 export function addVif(program: Command, attach: Attach): void {
-  const group = program.command('vif').description('the ports: guests’ vifs and the host’s own');
+  const group = program
+    .command('vif')
+    .description('the ports: guests’ vifs, attached interfaces, uplink and host');
   const list = group
     .command('list')
     .description('every port with its counters')
@@ -20,7 +24,8 @@ export function addVif(program: Command, attach: Attach): void {
     .addHelpText(
       'after',
       `
-IN is what the guest (or the host) sends, OUT what it is sent. AVG is the mean frame in bytes.
+IN is what the guest (or the host, or the wire) sends, OUT what it is sent. Of uplink and host only what ports
+exchange with them is counted. AVG is the mean frame in bytes.
 With --watch --json: one document a line.
 
 Examples:
@@ -94,13 +99,14 @@ export function rates(before: Look | undefined, now: Look): Map<string, Rate> {
 
 function vifTable({ io }: Context, vifs: readonly Vif[], speeds?: Map<string, Rate>): string {
   const paint = painter(io, io.stdout);
-  const head = ['VIF', 'MAC', 'STATE', 'TRANSFER', 'IN', '', 'AVG', 'OUT', '', 'AVG', 'DROPS'];
+  const head = ['VIF', 'KIND', 'MAC', 'STATE', 'TRANSFER', 'IN', '', 'AVG', 'OUT', '', 'AVG', 'DROPS'];
   const rows = vifs.map((vif) => {
     const state = vif.state === 'connected' ? 'green' : vif.state === 'fenced' ? 'red' : 'yellow';
     const speed = speeds?.get(vif.name);
     return [
       vif.name,
-      vif.mac,
+      vif.kind,
+      macsText(vif),
       paint(state, vif.reason ? `${vif.state}: ${vif.reason}` : vif.state),
       vif.transfer ?? '-',
       ...flow(vif.counters?.in, speeds && speed?.in, speeds !== undefined),
@@ -113,6 +119,12 @@ function vifTable({ io }: Context, vifs: readonly Vif[], speeds?: Map<string, Ra
     rows,
     NUMBERS,
   );
+}
+
+/** `02:… +3`: the first, and how many more. The crossing's are those of the other rows. */
+function macsText({ kind, mac, macs }: Vif): string {
+  if (kind === 'crossing' || mac === '') return '-';
+  return macs.length > MACS_SHOWN ? `${mac} +${macs.length - MACS_SHOWN}` : mac;
 }
 
 /** Frames, bytes and mean size; rates in their place when watching. */

@@ -7,11 +7,17 @@
  *   GET    /v1/guests          → GuestInfo[]
  *   GET    /v1/guests/NAME     → GuestInfo
  *   DELETE /v1/guests/NAME     → 204, once it is gone
+ *   POST   /v1/ports           AttachRequest → Vif
+ *   DELETE /v1/ports/NAME      → 204; NAME is a port's or its device's
  *
  * A refusal is { error, hint } with a 4xx or 5xx status.
  */
+import { z } from 'zod';
 import type { PortCounters } from '../datapath/counters.js';
 import type { TransferName } from '../transfer/transfer.js';
+
+/** MACs that one port may learn at most: a quarter of what the hook's table holds. */
+export const LEARN_MAX = 4096;
 
 export interface Status {
   readonly version: string;
@@ -27,6 +33,10 @@ export interface Status {
     readonly addresses: readonly string[];
     readonly mtu: number;
   } | null;
+  /** Null without --uplink. */
+  readonly uplink: UplinkInfo | null;
+  /** The tap between user space and the kernel's ports, while there is an uplink or a kernel port. */
+  readonly crossing: string | null;
   readonly guests: number;
   readonly vifs: number;
   readonly transfer: TransferName;
@@ -38,21 +48,44 @@ export interface Status {
   readonly rootless: boolean;
 }
 
-/** initialising: waiting for the front end; fenced: the front end broke the protocol and was cut off. */
-export type VifState = 'initialising' | 'connected' | 'closing' | 'closed' | 'fenced';
+export interface UplinkInfo {
+  /** As it is called now. */
+  readonly name: string;
+  readonly mac: string;
+  /** How its programs are attached; null while it is absent. */
+  readonly mode: 'tcx' | 'clsact' | null;
+  /** Whether it receives what is not addressed to it: for want of a filter in the NIC, or because a port learns. */
+  readonly promiscuous: boolean;
+  /** Why it is absent; null while it is there. */
+  readonly absent: string | null;
+}
 
-/** A port of the datapath: a guest's vif, or the host's own tap. */
+/** initialising: waiting for the front end; fenced: the front end broke the protocol and was cut off; absent: its
+ * interface is gone, and comes back into use when it is there again. */
+export type VifState = 'initialising' | 'connected' | 'closing' | 'closed' | 'fenced' | 'absent';
+
+/**
+ * netif: a guest's vif in user space; tap: the host's own; kernel: an attached interface; crossing: the tap between
+ * user space and the kernel; uplink: the wire, and host: the host's stack behind the uplink, as far as they exchanged
+ * frames with ports.
+ */
+export type VifKind = 'netif' | 'tap' | 'kernel' | 'crossing' | 'uplink' | 'host';
+
+/** A port: where frames come in and go out. */
 export interface Vif {
   /** `web/0` (guest and vif number), or the tap's name. */
   readonly name: string;
-  readonly kind: 'netif' | 'tap';
+  readonly kind: VifKind;
   readonly guest: string | null;
   readonly domid: number | null;
+  /** The first; '' when none is known. */
   readonly mac: string;
+  /** Every MAC behind it that is known, learned ones too. */
+  readonly macs: readonly string[];
   readonly addresses: readonly string[];
   readonly mtu: number;
   readonly state: VifState;
-  /** Why, when it is fenced. */
+  /** Why, when it is fenced or absent. */
   readonly reason: string | null;
   readonly transfer: TransferName | null;
   readonly counters: PortCounters | null;
@@ -69,6 +102,24 @@ export interface GuestInfo {
   readonly state: VifState;
   readonly transfer: TransferName;
 }
+
+/** A kernel interface that is to be a port. */
+export const attachRequest = z.strictObject({
+  /** Interface in the daemon's network namespace. */
+  device: z.string().min(1).max(15),
+  /** What it is called here; default: as the interface. */
+  name: z
+    .string()
+    .regex(/^[^\s/%:]{1,32}$/)
+    .optional(),
+  /** MACs behind it; with neither these nor `learn`, it learns one. */
+  macs: z.array(z.string().max(17)).max(64).optional(),
+  /** How many MACs it may learn from what it sends. */
+  learn: z.number().int().min(0).max(LEARN_MAX).optional(),
+  /** IP addresses that it may be sender of (IP, ARP, ND), without prefix length; absent: not checked. */
+  addresses: z.array(z.string().max(64)).max(64).optional(),
+});
+export type AttachRequest = z.infer<typeof attachRequest>;
 
 export interface Refusal {
   readonly error: string;

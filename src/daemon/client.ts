@@ -2,7 +2,14 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { SetupError } from '../sys/errors.js';
-import { CONTROL_SOCKET, type GuestInfo, type Refusal, type Status, type Vif } from './api.js';
+import {
+  type AttachRequest,
+  CONTROL_SOCKET,
+  type GuestInfo,
+  type Refusal,
+  type Status,
+  type Vif,
+} from './api.js';
 import { checkDirectory } from './directory.js';
 
 /** Milliseconds the daemon has for an answer. */
@@ -73,24 +80,34 @@ export class ControlClient {
     await this.#ask('DELETE', `/v1/guests/${encodeURIComponent(name)}`);
   }
 
+  /** Makes an interface of the daemon's namespace a port. */
+  attachPort(port: AttachRequest): Promise<Vif> {
+    return this.#json<Vif>('POST', '/v1/ports', JSON.stringify(port));
+  }
+
+  /** By the port's name or its device's. */
+  async detachPort(name: string): Promise<void> {
+    await this.#ask('DELETE', `/v1/ports/${encodeURIComponent(name)}`);
+  }
+
   // The daemon is of our own user and version; what it says is taken at its word once it is JSON.
-  async #json<T>(method: string, path: string): Promise<T> {
-    const { body } = await this.#ask(method, path);
+  async #json<T>(method: string, path: string, content = ''): Promise<T> {
+    const { body } = await this.#ask(method, path, content);
     const value = parse(body);
     if (value === null || typeof value !== 'object') throw this.#strange();
     return value as T;
   }
 
-  async #ask(method: string, path: string): Promise<Answer> {
+  async #ask(method: string, path: string, content = ''): Promise<Answer> {
     if (!checkDirectory(this.#directory, this.#uid)) throw this.#notRunning();
-    const answer = await this.#exchange(method, path);
+    const answer = await this.#exchange(method, path, content);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const refusal = parse(answer.body) as Partial<Refusal> | null;
     if (typeof refusal?.error !== 'string') throw this.#strange();
     throw new SetupError(refusal.error, typeof refusal.hint === 'string' ? refusal.hint : '');
   }
 
-  #exchange(method: string, path: string): Promise<Answer> {
+  #exchange(method: string, path: string, content: string): Promise<Answer> {
     const socketPath = join(this.#directory, CONTROL_SOCKET);
     return new Promise((resolve, reject) => {
       const question = request({ socketPath, method, path, agent: false, timeout: this.#timeout });
@@ -114,7 +131,7 @@ export class ControlClient {
         });
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
       });
-      question.end();
+      question.end(content);
     });
   }
 

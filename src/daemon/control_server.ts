@@ -2,7 +2,15 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { SetupError } from '../sys/errors.js';
-import type { GuestInfo, Refusal, Status, Vif } from './api.js';
+import {
+  type AttachRequest,
+  attachRequest,
+  type GuestInfo,
+  type Refusal,
+  type Status,
+  type Vif,
+} from './api.js';
+import { UnknownPort } from './kernel_port.js';
 import { UnknownGuest } from './toolstack.js';
 
 /** What can be asked of a daemon. */
@@ -12,7 +20,14 @@ export interface Controlled {
   guests(): GuestInfo[];
   /** Resolves once it is gone. Rejects with UnknownGuest when there is none. */
   removeGuest(name: string): Promise<void>;
+  /** Throws SetupError. */
+  attachPort(request: AttachRequest): Promise<Vif>;
+  /** Rejects with UnknownPort when there is none. */
+  detachPort(name: string): Promise<void>;
 }
+
+/** Bytes of a request's body at most. */
+const BODY_MAX = 65_536;
 
 export class ControlServer {
   readonly #daemon: Controlled;
@@ -43,17 +58,22 @@ export class ControlServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    request.resume();
+    const body = await bodyOf(request);
     const { pathname } = new URL(request.url ?? '/', 'http://netferry');
     const guest = /^\/v1\/guests\/([a-z0-9-]+)$/.exec(pathname)?.[1];
-    if (request.method === 'DELETE' && guest !== undefined) {
-      try {
-        await this.#daemon.removeGuest(guest);
-      } catch (error) {
-        return refuse(response, error instanceof UnknownGuest ? 404 : 500, error);
+    const port = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
+    try {
+      if (request.method === 'DELETE' && (guest ?? port) !== undefined) {
+        if (guest !== undefined) await this.#daemon.removeGuest(guest);
+        else if (port !== undefined) await this.#daemon.detachPort(decode(port));
+        response.writeHead(204).end();
+        return;
       }
-      response.writeHead(204).end();
-      return;
+      if (request.method === 'POST' && pathname === '/v1/ports') {
+        return reply(response, 200, await this.#daemon.attachPort(wanted(body)));
+      }
+    } catch (error) {
+      return refuse(response, statusOf(error), error);
     }
     const answer = request.method === 'GET' ? this.#read(pathname, guest) : undefined;
     if (answer === undefined)
@@ -67,6 +87,41 @@ export class ControlServer {
     if (pathname === '/v1/guests') return this.#daemon.guests();
     return guest === undefined ? undefined : this.#daemon.guests().find((info) => info.name === guest);
   }
+}
+
+/** Throws SetupError. */
+function wanted(body: string): AttachRequest {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw new SetupError('the request is not JSON', 'src/daemon/api.ts says what it is');
+  }
+  const parsed = attachRequest.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new SetupError(`port: ${issues.join('; ')}`, 'src/daemon/api.ts says what it is');
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // no port is called so
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof UnknownGuest || error instanceof UnknownPort) return 404;
+  return error instanceof SetupError ? 400 : 500;
+}
+
+/** '' for one that is too long. */
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let body = '';
+  request.setEncoding('utf8');
+  for await (const chunk of request) if (body.length <= BODY_MAX) body += String(chunk);
+  return body.length <= BODY_MAX ? body : '';
 }
 
 function reply(response: ServerResponse, status: number, body: object): void {

@@ -12,6 +12,7 @@ import { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import { AddressBook } from './addresses.js';
 import {
+  type AttachRequest,
   CONTROL_SOCKET,
   type GuestInfo,
   HYPERVISOR_SOCKET,
@@ -24,6 +25,7 @@ import type { Claim } from './claim.js';
 import { type Controlled, ControlServer } from './control_server.js';
 import { SOCKETS } from './directory.js';
 import { HostPort } from './host_port.js';
+import { KernelNetwork } from './kernel_network.js';
 import { type Log, openLog } from './log.js';
 import { type DaemonOptions, DEFAULT_HOST } from './options.js';
 import { startReaper } from './reaper.js';
@@ -69,6 +71,7 @@ class RunningDaemon implements Daemon {
   #netback: NetbackDriver | undefined;
   #vifs: Vifs | undefined;
   #host: HostPort | undefined;
+  #kernel: KernelNetwork | undefined;
 
   constructor(options: DaemonOptions, claim: Claim) {
     this.#options = options;
@@ -115,14 +118,30 @@ class RunningDaemon implements Daemon {
       void this.close();
     };
     const ports = new PortIds(PORTS_MAX);
+    const datapath = { arena, shard, ports };
+    const kernelOptions = this.#options.kernel ?? {};
     const book = new AddressBook(host?.addresses ?? []);
     if (host) {
       book.claimAddresses('the host', host.addresses);
-      this.#host = await HostPort.open(arena, shard, ports, host, book.claimMac('the host', undefined));
+      const mac = book.claimMac('the host', undefined);
+      this.#host = await HostPort.open(datapath, host, mac, kernelOptions.uplink !== undefined);
       const opened = this.#host;
       this.#own(() => opened.close());
       this.#mustGoOn();
     }
+
+    const kernel = new KernelNetwork({
+      datapath,
+      options: kernelOptions,
+      book,
+      log: this.#log,
+      rootless: this.#options.rootless,
+      host: this.#host,
+    });
+    this.#kernel = kernel;
+    this.#own(() => kernel.close());
+    await kernel.start();
+    this.#mustGoOn();
 
     const xenstored = new Xenstored({}, { log: (message) => this.#log.warn(`xenstore: ${message}`) });
     this.#own(() => xenstored.close());
@@ -132,6 +151,7 @@ class RunningDaemon implements Daemon {
     const vifs = new Vifs(arena, hypervisor, shard, ports, (domid) => this.#transferOf(domid));
     const netback = new NetbackDriver(store, vifs, this.#log);
     this.#own(() => netback.close());
+    vifs.onMac = (mac, takesPart) => (takesPart ? kernel.addVif(mac) : kernel.removeVif(mac));
     vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
     await netback.start();
     this.#mustGoOn();
@@ -143,7 +163,7 @@ class RunningDaemon implements Daemon {
       transfer: this.#options.transfer,
       log: this.#log,
       forget: (domid) => netback.forget(domid),
-      defaultMtu: host?.mtu ?? 1500,
+      defaultMtu: this.#options.guestMtu ?? host?.mtu ?? kernel.mtu ?? 1500,
     });
     this.#own(() => toolstack.close());
     this.#toolstack = toolstack;
@@ -197,10 +217,12 @@ class RunningDaemon implements Daemon {
       directory: this.#options.directory,
       platform: 'embedded',
       host: host ? { name: host.name, mac: host.mac, addresses: host.addresses, mtu: host.mtu } : null,
+      uplink: this.#kernel?.uplink ?? null,
+      crossing: this.#kernel?.crossing?.name ?? null,
       guests: this.guests().length,
       vifs: this.vifs().length,
       transfer: this.#options.transfer,
-      io: host?.io ?? 'plain',
+      io: host?.io ?? this.#kernel?.crossing?.io ?? 'plain',
       rss: process.memoryUsage.rss(),
       rootless: this.#options.rootless,
     };
@@ -218,6 +240,7 @@ class RunningDaemon implements Daemon {
         guest: guest.name,
         domid,
         mac,
+        macs: [mac],
         addresses,
         mtu,
         state,
@@ -237,9 +260,9 @@ class RunningDaemon implements Daemon {
         reason: null,
         transfer: null,
       } as const;
-      vifs.unshift({ ...fixed, name, mac, addresses, mtu, counters });
+      vifs.unshift({ ...fixed, name, mac, macs: [mac], addresses, mtu, counters });
     }
-    return vifs;
+    return [...vifs, ...(this.#kernel?.vifs() ?? [])];
   }
 
   guests(): GuestInfo[] {
@@ -260,6 +283,15 @@ class RunningDaemon implements Daemon {
 
   async removeGuest(name: string): Promise<void> {
     await this.#toolstack?.remove(name);
+  }
+
+  async attachPort(request: AttachRequest): Promise<Vif> {
+    if (!this.#kernel) throw new SetupError('the daemon is not up yet');
+    return this.#kernel.attach(request);
+  }
+
+  async detachPort(name: string): Promise<void> {
+    await this.#kernel?.detach(name);
   }
 
   #phaseOf(guest: GuestRecord) {

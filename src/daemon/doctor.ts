@@ -5,6 +5,7 @@ import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { F_SEAL_GROW, F_SEAL_SHRINK } from '../abi/fcntl.js';
 import { Arena } from '../arena/arena.js';
+import { attachProblems } from '../hook/probe.js';
 import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import { sealedMemory, sealsOf } from '../sys/memory.js';
@@ -46,6 +47,7 @@ export function examine(directory: string, uid: number): Check[] {
     runtimeDirectory(directory, uid),
     uring(),
     crossMemory(),
+    hook(),
     mapCount(),
     ipv6(),
     tool('xenstore-ls', 'a look into the xenstore (Debian: xenstore-utils)', false),
@@ -187,6 +189,23 @@ function crossMemory(): Check {
       return 'works';
     },
   );
+}
+
+/** How eBPF programs can be attached to interfaces, tried in a network namespace made for it. */
+function hook(): Check {
+  const { tcx, clsact } = attachProblems();
+  const found = !tcx
+    ? 'TCX (BPF links)'
+    : !clsact
+      ? `clsact filters; TCX: ${tcx}`
+      : `neither TCX (${tcx}) nor clsact (${clsact})`;
+  return {
+    name: 'eBPF on interfaces',
+    ok: !tcx || !clsact,
+    found,
+    cost: 'up --uplink and attach: guests reach each other and the host port',
+    required: false,
+  };
 }
 
 function mapCount(): Check {

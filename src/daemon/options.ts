@@ -1,4 +1,5 @@
 /** How a daemon is started. */
+import type { Mode } from '../hook/attachment.js';
 import type { TransferName } from '../transfer/transfer.js';
 
 export interface DaemonOptions {
@@ -6,11 +7,24 @@ export interface DaemonOptions {
   readonly directory: string;
   /** The host's own tap, or null for none. */
   readonly host?: HostOptions | null;
+  /** How the daemon uses the kernel's interfaces. */
+  readonly kernel?: KernelOptions;
+  /** Of guests that name none; default: the host port's, else the uplink's, else 1500. */
+  readonly guestMtu?: number;
   /** For guests that name none. */
   readonly transfer: TransferName;
   readonly log: 'json' | 'pretty';
   /** The daemon runs in user and network namespaces of its own. */
   readonly rootless: boolean;
+}
+
+export interface KernelOptions {
+  /** Physical interface that leads to the wire; absent: none. */
+  readonly uplink?: string;
+  /** How programs are attached; default: by TCX where the kernel has it, else by clsact. */
+  readonly mode?: Mode;
+  /** Seconds after which a learned MAC that was not seen is forgotten; default: a bridge's 300. */
+  readonly ageing?: number;
 }
 
 export interface HostOptions {

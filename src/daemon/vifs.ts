@@ -37,6 +37,8 @@ interface Connected {
 export class Vifs implements VifConnector {
   /** A front end broke the protocol. */
   onFenced: (domid: number, handle: number, why: string) => void = () => {};
+  /** A vif takes part, or no longer: who mirrors the forwarding table follows. May throw SetupError when one is to take part. */
+  onMac: (mac: string, takesPart: boolean) => void = () => {};
   readonly #arena: Arena;
   readonly #hypervisor: Hypervisor;
   readonly #shard: Shard;
@@ -147,6 +149,8 @@ export class Vifs implements VifConnector {
       },
     });
     undo.push(() => this.#shard.detach(port));
+    this.onMac(vif.mac, true);
+    undo.push(() => this.onMac(vif.mac, false));
     const all = control ? [...channels, control.channel] : channels;
     return { port, block, memory, transfer, notifyFds: all.map((channel) => channel.notifyFd) };
   }

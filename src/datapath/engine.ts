@@ -22,6 +22,8 @@ export interface AttachOptions {
   /** 6 bytes: the port's MAC. */
   readonly mac?: Uint8Array;
   readonly anySource?: boolean;
+  /** Exchanges no frames with other isolated ports. */
+  readonly isolated?: boolean;
 }
 
 export class Engine {
@@ -63,7 +65,8 @@ export class Engine {
 
   /** False when another port has that MAC; the port is then not attached. */
   attach(port: Port, options: AttachOptions = {}): boolean {
-    if (!this.forwarding.attach(port.id, port.counters, options.mac, options.anySource)) return false;
+    const { mac, anySource, isolated } = options;
+    if (!this.forwarding.attach(port.id, port.counters, mac, anySource, isolated)) return false;
     this.#ports[port.id] = port;
     this.#direct[port.id] = port.direct ?? 0;
     this.forwarding.direct(port.id, this.#direct[port.id]);

@@ -14,6 +14,7 @@ import {
   PORT_COUNTERS,
   PORT_DIRECT,
   PORT_FLAGS,
+  PORT_ISOLATED,
   PORT_LIST,
   PORT_LIST_SIZE,
   PORT_MAC,
@@ -72,8 +73,17 @@ export class Forwarding {
     this.#set(address + FWD_ACTIVE, this.#active);
   }
 
-  /** A port that sends from `mac` (6 bytes) only, or, with `anySource`, from any. False: the MAC is another's. */
-  attach(id: number, counters: number, mac: Uint8Array | undefined, anySource = false): boolean {
+  /**
+   * A port that sends from `mac` (6 bytes) only, or, with `anySource`, from any. Isolated ones exchange no frames with
+   * each other. False: the MAC is another's.
+   */
+  attach(
+    id: number,
+    counters: number,
+    mac: Uint8Array | undefined,
+    anySource = false,
+    isolated = false,
+  ): boolean {
     const record = this.#record(id);
     if (mac) {
       this.#arena.u8.set(mac, this.#scratch);
@@ -81,7 +91,10 @@ export class Forwarding {
       this.#arena.view.setBigUint64(record + PORT_MAC, this.#loops.macKey(this.#scratch), true);
     }
     this.#set(record + PORT_COUNTERS, counters);
-    this.#set(record + PORT_FLAGS, PORT_ATTACHED | (anySource ? PORT_ANY_SOURCE : 0));
+    this.#set(
+      record + PORT_FLAGS,
+      PORT_ATTACHED | (anySource ? PORT_ANY_SOURCE : 0) | (isolated ? PORT_ISOLATED : 0),
+    );
     const n = this.#arena.u32[this.#active / 4];
     this.#arena.u32[this.#active / 4 + 1 + n] = id;
     this.#arena.u32[this.#active / 4] = n + 1;

@@ -15,6 +15,9 @@ export interface TapSpec {
   readonly buffers: number;
   readonly header: number;
   readonly uring?: boolean;
+  /** What is behind it may send from any MAC, and what nobody here owns goes to it. */
+  readonly uplink?: boolean;
+  readonly isolated?: boolean;
 }
 
 /** Descriptors of one event channel. */

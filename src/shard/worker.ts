@@ -128,12 +128,14 @@ class DatapathThread {
   #attach(spec: PortSpec): { io?: 'io_uring' | 'plain' } {
     const port = this.#open(spec);
     const mac = spec.kind === 'netfront' ? undefined : spec.mac;
-    if (!this.#engine.attach(port, mac ? { mac } : {})) {
+    const { uplink = false, isolated = false } = spec.kind === 'tap' ? spec : {};
+    if (!this.#engine.attach(port, { ...(mac ? { mac } : {}), anySource: uplink, isolated })) {
       port.close();
       this.#forgetRam(spec.id);
       throw new Error(`${spec.name}: its MAC belongs to another port`);
     }
     this.#ports.set(port.id, port);
+    if (uplink) this.#engine.forwarding.uplink(port.id);
     try {
       for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
     } catch (error) {

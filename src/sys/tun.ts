@@ -1,6 +1,7 @@
 /** Taps: /dev/net/tun (Documentation/networking/tuntap.rst, linux/if_tun.h). */
 import { closeSync, constants, openSync } from 'node:fs';
 import {
+  IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TAP,
   IFF_TUN_EXCL,
@@ -33,9 +34,10 @@ export interface Tap {
 /**
  * Creates tap `name` in the caller's network namespace: non-blocking, 12-byte virtio_net_hdr before each
  * frame, checksum and TCP segmentation offload both ways (not TSO_ECN: netif cannot say it).
- * Throws SetupError for a missing device or privilege, SysError for the rest.
+ * `multiQueue`: the descriptor is its queue 0, and there may be more. Throws SetupError for a missing device or
+ * privilege, SysError for the rest.
  */
-export function openTap(name: string): Tap {
+export function openTap(name: string, { multiQueue = false } = {}): Tap {
   if (Buffer.byteLength(name) >= IFNAMSIZ || !/^[^\s/%:]+$/.test(name)) {
     throw new SetupError(
       `${name}: not an interface name`,
@@ -46,7 +48,8 @@ export function openTap(name: string): Tap {
   try {
     const request = new DataView(new ArrayBuffer(IFREQ_SIZE));
     Buffer.from(request.buffer).write(name);
-    request.setUint16(IFREQ_FLAGS, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL, true);
+    const queues = multiQueue ? IFF_MULTI_QUEUE : 0;
+    request.setUint16(IFREQ_FLAGS, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL | queues, true);
     check('ioctl TUNSETIFF', ioctlBuffer(fd, TUNSETIFF, new Uint8Array(request.buffer)), name, IFF_HINT);
     const size = new Int32Array([VIRTIO_NET_HDR_V1_SIZE]);
     check('ioctl TUNSETVNETHDRSZ', ioctlBuffer(fd, TUNSETVNETHDRSZ, size), name);

@@ -49,6 +49,32 @@ test('vif list: frames, bytes, mean size, drops by reason', async (t) => {
   assert.deepEqual(JSON.parse((await netferry(['vif', 'list', '--json', '--dir', dir])).out), vifs);
 });
 
+test('an uplink and attached interfaces: status, and their rows with MACs', async (t) => {
+  const mac = '02:00:00:00:00:01';
+  const uplink = { name: 'eth0', mac, mode: 'tcx', promiscuous: true, absent: null };
+  const kernel = { ...vif(7), name: 'p0', kind: 'kernel', guest: null, domid: null, transfer: null };
+  const vifs = [
+    { ...kernel, name: 'eth0', kind: 'uplink', mac: '', macs: [] },
+    { ...kernel, macs: [WEB.mac, '02:00:00:00:00:03', '02:00:00:00:00:04'] },
+    { ...kernel, name: 'p1', mac: '', macs: [], state: 'absent', reason: 'p1 is gone', counters: null },
+  ];
+  const { dir } = await fakeDaemon(t, {
+    'GET /v1/status': { ...STATUS, host: null, uplink, crossing: 'nfx0' },
+    'GET /v1/vifs': vifs,
+    'POST /v1/ports': kernel,
+    'DELETE /v1/ports/p0': null,
+  });
+  const text = (await netferry(['status', '--dir', dir])).out;
+  assert.match(text, /^uplink {6}eth0 {2}02:00:00:00:00:01 {2}by tcx, promiscuous {2}crossing nfx0$/m);
+  const { out } = await netferry(['vif', 'list', '--dir', dir]);
+  assert.match(out, /^eth0 +uplink +- +connected +- +7 /m);
+  assert.match(out, /^p0 +kernel +02:00:00:00:00:02 \+2 +connected/m);
+  assert.match(out, /^p1 +kernel +- +absent: p1 is gone/m);
+  const attached = await netferry(['attach', 'p0', '--mac', WEB.mac, '--dir', dir]);
+  assert.deepEqual(attached, { code: 0, out: `p0 is attached: ${WEB.mac}\n`, err: '' });
+  assert.equal((await netferry(['detach', 'p0', '--dir', dir])).out, 'p0 is detached\n');
+});
+
 test('vif list --watch: again and again until it is stopped', async (t) => {
   let frames = 0;
   const { dir } = await fakeDaemon(t, {

@@ -54,6 +54,26 @@ const rows: [args: string[], message: string, hint: string][] = [
     '"a name" is not an interface name',
     "at most 15 bytes, no spaces, '/', ':' or '%'",
   ],
+  [['up', '--uplink', ''], '"" is not an interface name', "at most 15 bytes, no spaces, '/', ':' or '%'"],
+  [['up', '--uplink', 'eth0', '--mode', 'xdp'], '"xdp" is not a way to attach', 'known: tcx, clsact'],
+  [['up', '--ageing', '0'], '"0" is not a time', 'a number of seconds from 1 to 1000000'],
+  [['attach'], "missing required argument 'device'", 'see: netferry --help'],
+  [['attach', 'a/b'], '"a/b" is not an interface name', "at most 15 bytes, no spaces, '/', ':' or '%'"],
+  [['attach', 'p0', '--mac', '02:00:00:00:00'], '"02:00:00:00:00" is not a MAC address', MAC_HINT],
+  [
+    ['attach', 'p0', '--mac', '33:33:00:00:00:01'],
+    '33:33:00:00:00:01 is a group address: no guest can have it',
+    `${MAC_HINT} (the first byte is even)`,
+  ],
+  [['attach', 'p0', '--learn', '0'], '"0" is not a number of MACs', 'a number from 1 to 4096'],
+  [['attach', 'p0', '--address', 'web'], '"web" is not an IP address', 'write it like 10.0.0.2 or fd00::2'],
+  [['attach', 'p0', '--address', '10.0.0.2/33'], '"10.0.0.2/33": the prefix length is at most 32', IP_HINT],
+  [
+    ['attach', 'p0', '--name', 'a b'],
+    '"a b" is not a port name',
+    "1 to 32 characters, no spaces, '/', ':' or '%'",
+  ],
+  [['detach'], "missing required argument 'device'", 'see: netferry --help'],
   [['lab', 'run', '--quick', '--full'], '--quick and --full are two things', 'choose one'],
   [['lab', 'run', '--out', ''], '--out is empty', 'name a directory'],
   [['lab', 'report'], "missing required argument 'directory'", 'see: netferry --help'],
@@ -74,6 +94,8 @@ test('--help of every command answers on stdout with exit code 0; those with opt
     'status',
     'vif',
     'vif list',
+    'attach',
+    'detach',
     'guest',
     'guest run',
     'guest list',
@@ -90,7 +112,7 @@ test('--help of every command answers on stdout with exit code 0; those with opt
     const { code, out, err } = await netferry([...command.split(' ').filter(Boolean), '--help']);
     assert.deepEqual({ code, err }, { code: 0, err: '' });
     assert.match(out, new RegExp(`^Usage: netferry ${command}`));
-    if (['', 'up', 'vif list', 'guest run', 'guest exec', 'lab run'].includes(command))
+    if (['', 'up', 'vif list', 'attach', 'guest run', 'guest exec', 'lab run'].includes(command))
       assert.match(out, /\nExamples:\n {2}netferry /);
   }
 });

@@ -122,6 +122,31 @@ describe('forwarding', () => {
     machine.close();
   });
 
+  test('isolated ports exchange nothing with each other, and all with the rest', () => {
+    const machine = new Machine(1 << 28);
+    const guest = machine.addMemoryPort('guest', { mac: macOf(1) });
+    const host = machine.addMemoryPort('host', { mac: macOf(2), isolated: true });
+    const crossing = machine.addMemoryPort('crossing', { anySource: true, isolated: true });
+    machine.engine.forwarding.uplink(crossing.id);
+    const group = Uint8Array.of(255, 255, 255, 255, 255, 255);
+    host.send(plainFrame(macOf(99), macOf(2), 60)); // would be the uplink's
+    host.send(plainFrame(group, macOf(2), 61));
+    crossing.send(plainFrame(macOf(2), macOf(77), 62));
+    crossing.send(plainFrame(group, macOf(77), 63));
+    machine.settle();
+    assert.deepEqual([guest.receive()?.bytes.length, guest.receive()?.bytes.length], [61, 63]);
+    assert.deepEqual([host.receive(), crossing.receive()], [undefined, undefined]);
+    assert.deepEqual(dropsOf(machine.arena, host), { 'unknown-unicast': 1 });
+    assert.deepEqual(dropsOf(machine.arena, crossing), { 'unknown-unicast': 1 });
+    guest.send(plainFrame(group, macOf(1), 64));
+    guest.send(plainFrame(macOf(2), macOf(1), 65));
+    guest.send(plainFrame(macOf(99), macOf(1), 66));
+    machine.settle();
+    assert.deepEqual([host.receive()?.bytes.length, host.receive()?.bytes.length], [64, 65]);
+    assert.deepEqual([crossing.receive()?.bytes.length, crossing.receive()?.bytes.length], [64, 66]);
+    machine.close();
+  });
+
   test('group frames reach all others exactly once and never come back', () => {
     const machine = new Machine(1 << 29);
     const ports = [1, 2, 3, 4, 5].map((n) => machine.addMemoryPort(`p${n}`, { mac: macOf(n) }));

@@ -8,7 +8,7 @@ import { FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG, STACK_ITEMS } from '../../
 import { Arena } from '../../arena/arena.js';
 import { instantiateLoops, type Loops } from '../../arena/loops.js';
 import { type Exchange, PagePool } from '../../arena/page_pool.js';
-import { Engine } from '../../datapath/engine.js';
+import { type AttachOptions, Engine } from '../../datapath/engine.js';
 import { FORWARDING_SIZE } from '../../datapath/forwarding.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
 import { MEMORY_PORT_SIZE, MemoryPort } from '../../datapath/memory_port.js';
@@ -174,7 +174,7 @@ export class Machine {
   }
 
   /** An in-memory port of the back end itself (a host, an uplink). */
-  addMemoryPort(name: string, options: { mac?: Uint8Array; anySource?: boolean } = {}): MemoryPort {
+  addMemoryPort(name: string, options: AttachOptions = {}): MemoryPort {
     const id = this.#nextPort++;
     const block = this.arena.allocate(PORT_BLOCK, name);
     const memory = this.arena.allocate(MEMORY_PORT_SIZE, name);

@@ -45,18 +45,18 @@ export class Ferry {
   /** Where nf0 is. */
   readonly host: Place;
   readonly client: ControlClient;
-  readonly #keeper: Background;
+  readonly #keeper: Background | undefined;
   daemon!: Background;
 
-  private constructor(directory: string, keeper: Background) {
-    this.directory = directory;
+  private constructor(host: Place, keeper?: Background) {
+    this.directory = mkdtempSync(join(tmpdir(), 'netferry-e2e-'));
     this.#keeper = keeper;
-    this.host = new Place(keeper.pid);
+    this.host = host;
+    const { directory } = this;
     this.client = new ControlClient({ directory, uid: process.getuid!() });
   }
 
   static async start(...options: string[]): Promise<Ferry> {
-    const directory = mkdtempSync(join(tmpdir(), 'netferry-e2e-'));
     // Holds the namespace, so that what a dead daemon leaves behind can be seen.
     const stay = 'ip link set lo up && echo ready && exec sleep 86400';
     const keeper = background(
@@ -66,23 +66,24 @@ export class Ferry {
       }),
     );
     await until('a network namespace', () => keeper.text().includes('ready'));
-    const ferry = new Ferry(directory, keeper);
+    const ferry = new Ferry(new Place(keeper.pid), keeper);
     await ferry.up(...options);
     return ferry;
   }
 
+  /** In a place that is there already; no daemon runs yet. */
+  static in(host: Place): Ferry {
+    return new Ferry(host);
+  }
+
   /** Starts the daemon: the first, or the next after one that ended. */
-  async up(...options: string[]): Promise<void> {
-    const addresses = ['--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`];
-    this.daemon = this.host.start([
-      process.execPath,
-      ENTRY,
-      'up',
-      '--dir',
-      this.directory,
-      ...addresses,
-      ...options,
-    ]);
+  up(...options: string[]): Promise<void> {
+    return this.run('--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`, ...options);
+  }
+
+  /** The same, with these options alone. Throws with what it said when it does not come up. */
+  async run(...options: string[]): Promise<void> {
+    this.daemon = this.host.start([process.execPath, ENTRY, 'up', '--dir', this.directory, ...options]);
     const { daemon } = this;
     let dead = false;
     daemon.ended.then((output) => {
@@ -120,8 +121,8 @@ export class Ferry {
 
   /** Ends whatever still runs. */
   async stop(): Promise<void> {
-    await this.daemon.stop('SIGTERM');
-    await this.#keeper.stop('SIGKILL');
+    await this.daemon?.stop('SIGTERM');
+    await this.#keeper?.stop('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
 

@@ -1,0 +1,295 @@
+/**
+ * The kernel's part of the network: uplink, attached interfaces, and the crossing to the vifs in user space. The
+ * daemon's tables (address book, vifs) are the truth; the hook mirrors them. While there is neither an uplink nor a
+ * port, there is no hook and no crossing.
+ */
+import { constants } from 'node:os';
+import { Hook } from '../hook/hook.js';
+import { attachProblems } from '../hook/probe.js';
+import { SetupError, SysError } from '../sys/errors.js';
+import { linkInfo } from '../sys/netlink.js';
+import type { AddressBook } from './addresses.js';
+import type { AttachRequest, UplinkInfo, Vif } from './api.js';
+import { Crossing } from './crossing.js';
+import { hookCounters, hookDrops } from './hook_counters.js';
+import { KernelPort, UnknownPort } from './kernel_port.js';
+import type { Log } from './log.js';
+import type { KernelOptions } from './options.js';
+import type { Datapath } from './tap.js';
+import { UplinkKeeper } from './uplink_keeper.js';
+
+const { EPERM } = constants.errno;
+/** ms between looks at whether interfaces are still there. */
+const LOOK = 1000;
+/** Seconds, as a bridge's. */
+const AGEING = 300;
+
+export interface KernelNetworkParts {
+  readonly datapath: Datapath;
+  readonly options: KernelOptions;
+  readonly book: AddressBook;
+  readonly log: Log;
+  readonly rootless: boolean;
+  /** The host's own tap, if there is one. */
+  readonly host: { readonly name: string; readonly mac: string } | undefined;
+}
+
+export class KernelNetwork {
+  readonly #parts: KernelNetworkParts;
+  readonly #uplink: UplinkKeeper | undefined;
+  readonly #ports: KernelPort[] = [];
+  /** MACs in user space that kernel ports and the wire reach through the crossing. */
+  readonly #macs = new Set<string>();
+  #hook: Hook | undefined;
+  #crossing: Crossing | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  /** Changes are made one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  #busy = 0;
+
+  constructor(parts: KernelNetworkParts) {
+    this.#parts = parts;
+    const { options, host, book, log } = parts;
+    if (options.uplink !== undefined) this.#uplink = new UplinkKeeper(options.uplink, book, log);
+    else if (host) this.#macs.add(host.mac); // with an uplink, the host is reached through that alone
+  }
+
+  /** Attaches the uplink, if there is one. Throws SetupError; nothing is left then. */
+  start(): Promise<void> {
+    return this.#serially(async () => {
+      if (this.#uplink) await this.#open();
+    });
+  }
+
+  /** A vif takes part from now on. Throws SetupError. */
+  addVif(mac: string): void {
+    if (this.#crossing) this.#hook?.setMac(mac, this.#crossing.id);
+    this.#macs.add(mac);
+  }
+
+  removeVif(mac: string): void {
+    this.#macs.delete(mac);
+    if (this.#crossing) this.#hook?.removeMac(mac);
+  }
+
+  /** Makes an interface a port. Throws SetupError; nothing is left then. */
+  attach(request: AttachRequest): Promise<Vif> {
+    return this.#serially(async () => {
+      const device = linkInfo(request.device)?.name ?? request.device; // it may be an alternative name
+      this.#checkDevice(device, request.name ?? device);
+      const port = new KernelPort({ ...request, device }, this.#parts.book);
+      try {
+        const { hook } = await this.#open();
+        port.enter(hook);
+        this.#ports.push(port);
+        this.#parts.log.info(`port ${port.name}: ${port.device} is attached`);
+        return port.row(hook);
+      } catch (error) {
+        port.release();
+        await this.#closeIfIdle();
+        throw this.#explained(error);
+      }
+    });
+  }
+
+  /** By a port's name or its device's. Throws UnknownPort. */
+  detach(name: string): Promise<void> {
+    return this.#serially(async () => {
+      const port = this.#ports.find((one) => one.name === name) ?? this.#portOn(name);
+      if (!port) {
+        const known = this.#ports.map((one) => one.name).join(', ');
+        throw new UnknownPort(
+          `${name} is not attached`,
+          known ? `attached: ${known}` : 'nothing is; see: netferry vif list',
+        );
+      }
+      this.#ports.splice(this.#ports.indexOf(port), 1);
+      if (this.#hook) port.leave(this.#hook);
+      port.release();
+      this.#parts.log.info(`port ${port.name}: ${port.device} is detached`);
+      await this.#closeIfIdle();
+    });
+  }
+
+  get uplink(): UplinkInfo | null {
+    return (this.#hook && this.#uplink?.info(this.#hook)) ?? null;
+  }
+
+  /** Of the uplink. */
+  get mtu(): number | undefined {
+    return this.#uplink && linkInfo(this.#uplink.name)?.mtu;
+  }
+
+  get crossing(): Crossing | undefined {
+    return this.#crossing;
+  }
+
+  /** The rows of `vif list`. */
+  vifs(): Vif[] {
+    const hook = this.#hook;
+    const crossing = this.#crossing;
+    if (!hook || !crossing) return [];
+    const fixed = { guest: null, domid: null, addresses: [], reason: null, transfer: null };
+    const rows: Vif[] = [];
+    const { uplink } = this;
+    if (uplink) {
+      const mtu = linkInfo(uplink.name)?.mtu ?? 0;
+      const both = {
+        ...fixed,
+        mtu,
+        state: uplink.absent ? 'absent' : 'connected',
+        reason: uplink.absent,
+      } as const;
+      const { mac } = uplink;
+      rows.push(
+        {
+          ...both,
+          name: uplink.name,
+          kind: 'uplink',
+          mac: '',
+          macs: [],
+          counters: hookCounters(hook.counters('wire')),
+        },
+        {
+          ...both,
+          name: 'host',
+          kind: 'host',
+          mac,
+          macs: [mac],
+          counters: hookCounters(hook.counters('host')),
+        },
+      );
+    }
+    const { name, mtu, counters } = crossing;
+    const drops = { ...hookDrops(hook.counters(crossing.id)), ...counters.drops };
+    const row = { ...fixed, name, kind: 'crossing', mac: '', macs: [...this.#macs], mtu } as const;
+    rows.push({ ...row, state: 'connected', counters: { ...counters, drops } });
+    return [...rows, ...this.#ports.map((port) => port.row(hook))];
+  }
+
+  close(): Promise<void> {
+    return this.#serially(async () => {
+      for (const port of this.#ports.splice(0)) port.release();
+      await this.#close();
+    });
+  }
+
+  #portOn(device: string): KernelPort | undefined {
+    return this.#ports.find((one) => one.device === device);
+  }
+
+  /** Throws SetupError for what is ours already. */
+  #checkDevice(device: string, name: string): void {
+    const twin = this.#portOn(device);
+    if (twin) throw new SetupError(`${device} is attached already`, `netferry detach ${twin.name}`);
+    if (this.#ports.some((one) => one.name === name)) {
+      throw new SetupError(`a port called ${name} is attached already`, 'choose another --name');
+    }
+    if (device === this.#uplink?.name) {
+      throw new SetupError(
+        `${device} is the uplink`,
+        'the wire is reached through it; attach what guests are behind',
+      );
+    }
+    const own = [this.#parts.host?.name, this.#crossing?.name];
+    if (own.includes(device)) throw new SetupError(`${device} is netferry’s own`, 'it takes part already');
+  }
+
+  async #open(): Promise<{ hook: Hook }> {
+    if (this.#hook) return { hook: this.#hook };
+    const { datapath, options, rootless } = this.#parts;
+    if (rootless) {
+      throw new SetupError(
+        'a daemon without root has none of this machine’s interfaces',
+        'run it as root: sudo netferry up',
+      );
+    }
+    try {
+      const hook = new Hook(options.mode ? { mode: options.mode } : {});
+      this.#hook = hook;
+      this.#uplink?.attach(hook);
+      this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
+      this.#watch = setInterval(() => this.#look(), LOOK);
+      this.#watch.unref();
+      return { hook };
+    } catch (error) {
+      await this.#close();
+      throw this.#explained(error);
+    }
+  }
+
+  async #closeIfIdle(): Promise<void> {
+    if (this.#ports.length === 0 && !this.#uplink) await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#watch);
+    const [hook, crossing] = [this.#hook, this.#crossing];
+    this.#crossing = undefined;
+    try {
+      await crossing?.close();
+    } finally {
+      this.#hook = undefined;
+      hook?.close();
+      this.#uplink?.release();
+    }
+  }
+
+  /** Interfaces go and come; learned MACs grow old. */
+  #look(): void {
+    const hook = this.#hook;
+    if (!hook || this.#busy > 0) return;
+    try {
+      const lost = new Set(hook.detached());
+      this.#uplink?.look(hook, lost);
+      for (const port of this.#ports) this.#lookAt(port, hook, lost);
+      const ageing = this.#parts.options.ageing ?? AGEING;
+      if (this.#ports.some((port) => port.learns)) hook.forgetLearned(ageing * 1000);
+    } catch (error) {
+      this.#parts.log.warn(
+        `looking after interfaces: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+
+  #lookAt(port: KernelPort, hook: Hook, lost: ReadonlySet<string>): void {
+    const { log } = this.#parts;
+    if (port.present && lost.has(port.device)) {
+      port.leave(hook, `${port.device} is gone`);
+      log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
+    }
+    if (port.present || !linkInfo(port.device)) return;
+    try {
+      port.enter(hook);
+      log.info(`port ${port.name}: ${port.device} is back`);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      if (port.stillAbsent(why)) log.warn(`port ${port.name}: ${why}`);
+    }
+  }
+
+  /** What the kernel refused, as what a person can do about it. */
+  #explained(error: unknown): unknown {
+    if (!(error instanceof SysError)) return error;
+    if (error.errno === EPERM) {
+      const hint = 'the daemon needs root with CAP_BPF and CAP_NET_ADMIN; see: netferry doctor';
+      return new SetupError(`the kernel lets us attach nothing (${error.message})`, hint, { cause: error });
+    }
+    const { tcx, clsact } = attachProblems();
+    if (!tcx || !clsact) return error;
+    return new SetupError(
+      'this kernel can attach programs to interfaces neither by TCX nor as clsact filters',
+      `it needs Linux 6.6, or CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS (TCX: ${tcx}; clsact: ${clsact})`,
+      { cause: error },
+    );
+  }
+
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy++;
+    const done = this.#last.then(work).finally(() => {
+      this.#busy--;
+    });
+    this.#last = done.catch(() => {});
+    return done;
+  }
+}

@@ -1,0 +1,114 @@
+/** A kernel interface that somebody attached: what is wanted of it, and what is there now. */
+import type { Hook } from '../hook/hook.js';
+import { SetupError } from '../sys/errors.js';
+import { parseAddress } from '../sys/inet.js';
+import { linkInfo, linkSet } from '../sys/netlink.js';
+import type { AddressBook } from './addresses.js';
+import type { AttachRequest, Vif } from './api.js';
+import { hookCounters } from './hook_counters.js';
+
+/** MACs that a port learns of which nobody said anything. */
+const LEARN_DEFAULT = 1;
+
+export class KernelPort {
+  readonly name: string;
+  readonly device: string;
+  readonly #macs: readonly string[];
+  readonly #learn: number;
+  readonly #addresses: readonly string[] | undefined;
+  readonly #book: AddressBook;
+  /** The hook's number for it; undefined while the interface is absent. */
+  #id: number | undefined;
+  #absent = '';
+
+  /** Claims its MACs and addresses. Throws SetupError; nothing is claimed then. */
+  constructor(request: AttachRequest, book: AddressBook) {
+    this.device = request.device;
+    this.name = request.name ?? request.device;
+    this.#learn = request.learn ?? (request.macs?.length ? 0 : LEARN_DEFAULT);
+    this.#book = book;
+    try {
+      this.#macs = (request.macs ?? []).map((mac) => book.claimMac(this.#owner, mac));
+      this.#addresses = request.addresses;
+      const cidrs = request.addresses?.map((text) => `${text}/${parseAddress(text).bytes.length * 8}`);
+      if (cidrs) book.claimAddresses(this.#owner, cidrs);
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+  }
+
+  get #owner(): string {
+    return `port ${this.name}`;
+  }
+
+  /** Whether its interface is there and is a port. */
+  get present(): boolean {
+    return this.#id !== undefined;
+  }
+
+  get learns(): boolean {
+    return this.#learn > 0;
+  }
+
+  /** Makes the interface a port of the hook, and brings it up. Throws SetupError; then it is none. */
+  enter(hook: Hook): void {
+    const { device: name } = this;
+    const id = hook.addPort({
+      name,
+      macs: this.#macs,
+      learn: this.#learn,
+      ...(this.#addresses ? { addresses: this.#addresses } : {}),
+    });
+    try {
+      if (!linkInfo(name)?.up) linkSet(name, { up: true });
+    } catch (error) {
+      hook.removePort(id);
+      throw error;
+    }
+    this.#id = id;
+    this.#absent = '';
+  }
+
+  /** `absent`: why, if it is to come back. */
+  leave(hook: Hook, absent = ''): void {
+    if (this.#id !== undefined) hook.removePort(this.#id);
+    this.#id = undefined;
+    this.#absent = absent;
+  }
+
+  /** Why it could not come back. True when that is news. */
+  stillAbsent(why: string): boolean {
+    const news = why !== this.#absent;
+    this.#absent = why;
+    return news;
+  }
+
+  /** Gives up what it claimed. */
+  release(): void {
+    this.#book.release(this.#owner);
+  }
+
+  row(hook: Hook): Vif {
+    const id = this.#id;
+    const learned = hook.learned().filter(({ port }) => port === id);
+    const macs = [...this.#macs, ...learned.map(({ mac }) => mac)];
+    return {
+      name: this.name,
+      kind: 'kernel',
+      guest: null,
+      domid: null,
+      mac: macs[0] ?? '',
+      macs,
+      addresses: this.#addresses ?? [],
+      mtu: linkInfo(this.device)?.mtu ?? 0,
+      state: id === undefined ? 'absent' : 'connected',
+      reason: this.#absent || null,
+      transfer: null,
+      counters: id === undefined ? null : hookCounters(hook.counters(id)),
+    };
+  }
+}
+
+/** There is no attached port of that name. */
+export class UnknownPort extends SetupError {}
