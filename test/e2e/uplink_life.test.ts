@@ -1,0 +1,206 @@
+/** What befalls an uplink, its ports and its daemon; the host's own sessions go on through all of it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Machine } from '../hook/support/lan.js';
+import { lacking, sleep, until } from './support/place.js';
+import { NEEDS, ping, reaches, Session, Site } from './support/uplink.js';
+
+/** ms that a session of the host may ever stand still. */
+const STALL = 1000;
+const skip = lacking(...NEEDS, 'bpftool', 'tc');
+
+for (const mode of ['tcx', 'clsact']) {
+  describe(`the host's own session, ${mode}`, { skip }, () => {
+    let site: Site;
+    let before_: string[];
+    before(async () => {
+      site = await Site.make();
+      before_ = await leftovers(site);
+    });
+    after(() => site?.close());
+
+    test('never stalls: attach, guests, detach, kill -9, restart, SIGTERM; nothing is left', async () => {
+      const { ferry, host, remote } = site;
+      const out = await Session.open(host.place, remote.place, remote.v4);
+      const options = ['--uplink', 'up0', '--mode', mode];
+      await ferry.run(...options);
+      const a = await site.embedded('a');
+      const c = await site.container('c');
+      for (const from of [a, c]) await ping(from, remote.v4);
+      await ferry.cli('detach', 'pc');
+      await ferry.cli('guest', 'rm', 'a');
+      await ferry.cli('attach', 'pc', '--mac', c.mac);
+      await ferry.daemon.stop('SIGKILL');
+      await sleep(200);
+      await ping(host, remote.v4);
+      await ferry.run(...options);
+      await ferry.cli('attach', 'pc', '--mac', c.mac);
+      await ping(c, remote.v4);
+      await ping(c, host.v4);
+      await ferry.daemon.stop('SIGTERM');
+      const { bytes, longest, failure } = await out.close();
+      assert.equal(failure, '');
+      assert.ok(bytes > 100, `${bytes} bytes`);
+      assert.ok(longest < STALL, `it stood still for ${longest} ms`);
+      assert.deepEqual(await leftovers(site), before_);
+    });
+  });
+}
+
+/** Interfaces, programs and qdiscs of the host, and whether its uplink is promiscuous. */
+async function leftovers({ host }: Site): Promise<string[]> {
+  const links = JSON.parse(await host.place.run('ip -j -d link')) as {
+    ifname: string;
+    promiscuity: number;
+  }[];
+  const names = links.map(({ ifname, promiscuity }) => `${ifname} ${promiscuity}`);
+  const programs = (await host.place.run('bpftool net'))
+    .split('\n')
+    .filter((line) => line.includes('netferry'));
+  const qdiscs = (await host.place.run('tc qdisc')).split('\n').filter((line) => line.includes('clsact'));
+  return [...names.filter((name) => !name.startsWith('pc ')), ...programs, ...qdiscs];
+}
+
+describe('an uplink', { skip }, () => {
+  let site: Site;
+  let a: Machine;
+  let c: Machine;
+  before(async () => {
+    site = await Site.make();
+    await site.ferry.run('--uplink', 'up0');
+    a = await site.embedded('a');
+    c = await site.container('c');
+  });
+  after(() => site?.close());
+
+  const uplink = async () => (await site.ferry.client.status()).uplink;
+  const addresses = () =>
+    `ip address add ${site.host.v4}/24 dev up0; ip address add ${site.host.v6}/64 dev up0 nodad`;
+  const everybody = async () => {
+    for (const [from, to] of [
+      [a, site.remote],
+      [c, site.remote],
+      [a, site.host],
+      [c, site.host],
+      [a, c],
+    ] as const) {
+      await reaches(from, to.v4);
+    }
+  };
+
+  test('goes down and up', async () => {
+    const { place } = site.host;
+    await place.run('ip link set up0 down');
+    await ping(a, c.v4);
+    await place.run(`ip link set up0 up; ${addresses()} 2>/dev/null || true`);
+    await everybody();
+  });
+
+  test('loses and finds its cable', async () => {
+    await site.remote.place.run('ip link set eth0 down');
+    await ping(a, c.v4);
+    await site.remote.place.run(`ip link set eth0 up && ip address add ${site.remote.v6}/64 dev eth0 nodad`);
+    await everybody();
+  });
+
+  test('is renamed', async () => {
+    const { place } = site.host;
+    await place.run('ip link set up0 down; ip link set up0 name lan0 && ip link set lan0 up');
+    await until('the new name is shown', async () => (await uplink())?.name === 'lan0');
+    await everybody();
+    await place.run('ip link set lan0 down; ip link set lan0 name up0 && ip link set up0 up');
+    await until('the old name is shown', async () => (await uplink())?.name === 'up0');
+    await everybody();
+  });
+
+  test('gets another MAC', async () => {
+    const { host } = site;
+    await host.place.run('ip link set up0 address 02:00:00:09:00:99');
+    await until('it is known', async () => (await uplink())?.mac === '02:00:00:09:00:99');
+    for (const { place } of [a, c, site.remote]) await place.run('ip neigh flush all');
+    await everybody();
+    const refused = await site.refused('guest', 'run', 'x', '-d', '--mac', '02:00:00:09:00:99');
+    assert.match(refused.message, /MAC 02:00:00:09:00:99 is the host \(up0\)'s/);
+    await host.place.run(`ip link set up0 address ${host.mac}`);
+    await until('it is known', async () => (await uplink())?.mac === host.mac);
+    for (const { place } of [a, c, site.remote]) await place.run('ip neigh flush all');
+    await everybody();
+  });
+
+  test('vanishes and comes back; guests reach each other meanwhile', async () => {
+    const { host, remote } = site;
+    await host.place.run('ip link del up0');
+    await until('it is missed', async () => (await uplink())?.absent === 'up0 is gone');
+    await ping(a, c.v4);
+    await host.place.run(`ip link add up0 type veth peer name eth0 netns ${remote.place.pid}`);
+    for (const { place, link, mac, v4, v6 } of [host, remote]) {
+      await place.run(
+        `ip link set ${link} address ${mac} && ip link set ${link} up &&
+         ip address add ${v4}/24 dev ${link} && ip address add ${v6}/64 dev ${link} nodad`,
+      );
+    }
+    await until('it is back', async () => (await uplink())?.absent === null);
+    await everybody();
+  });
+
+  test('a container that starts anew has its port again', async () => {
+    const port = async () => (await site.ferry.client.vifs()).find(({ name }) => name === 'pc');
+    await site.host.place.run('ip link del pc');
+    await until('it is missed', async () => (await port())?.state === 'absent');
+    assert.equal((await port())?.reason, 'pc is gone');
+    await site.host.place.run(`ip link add pc type veth peer name eth0 netns ${c.place.pid}`);
+    await c.place.run(
+      `ip link set eth0 address ${c.mac} && ip link set eth0 up && ip address add ${c.v4}/24 dev eth0`,
+    );
+    await until('it is back', async () => (await port())?.state === 'connected');
+    await everybody();
+  });
+
+  test('a vif comes and goes: nobody else loses a frame', async () => {
+    const flood = a.place.start(['ping', '-n', '-q', '-i', '0.005', '-c', '600', '-W', '2', site.remote.v4]);
+    for (let round = 0; round < 3; round++) {
+      const name = `x${round}`;
+      await site.embedded(name);
+      await site.ferry.cli('guest', 'rm', name);
+    }
+    const { stdout } = await flood.ended;
+    assert.match(stdout, /600 packets transmitted, 600 received/);
+  });
+});
+
+describe('learning', { skip }, () => {
+  let site: Site;
+  before(async () => {
+    site = await Site.make();
+    await site.ferry.run('--uplink', 'up0', '--ageing', '3');
+  });
+  after(() => site?.close());
+
+  const macs = async () => (await site.ferry.client.vifs()).find(({ name }) => name === 'pc')?.macs ?? [];
+
+  test('a port learns what it sends from, others reach that, and it is forgotten', async () => {
+    const a = await site.embedded('a');
+    const c = await site.container('c', '--learn', '2');
+    assert.deepEqual(await macs(), []);
+    await c.place.run('ip link add link eth0 name inner type macvlan mode bridge');
+    await c.place.run(
+      'ip link set inner address 02:00:00:09:07:07 up && ip address add 10.209.0.77/24 dev inner',
+    );
+    await ping(c, a.v4);
+    await c.place.run(['ping', '-n', '-q', '-c', '1', '-W', '2', '-I', 'inner', site.remote.v4]);
+    assert.deepEqual([...(await macs())].sort(), [c.mac, '02:00:00:09:07:07'].sort());
+    await ping(a, c.v4);
+    await ping(site.remote, c.v4);
+    assert.equal((await site.ferry.client.status()).uplink?.promiscuous, true);
+    await c.place.run('ip link set eth0 down');
+    await until('they are forgotten', async () => (await macs()).length === 0, 10_000);
+  });
+
+  test('nothing is learned where MACs were given', async () => {
+    await site.ferry.cli('detach', 'pc');
+    await site.ferry.cli('attach', 'pc', '--mac', '02:00:00:09:00:55', '--name', 'fixed');
+    const vif = (await site.ferry.client.vifs()).find(({ name }) => name === 'fixed');
+    assert.deepEqual(vif?.macs, ['02:00:00:09:00:55']);
+    assert.equal((await site.ferry.cli('detach', 'pc')).trim(), 'pc is detached', 'by its device');
+  });
+});

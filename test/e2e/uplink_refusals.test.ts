@@ -1,0 +1,126 @@
+/** What cannot be an uplink or a port: one line that says why, one that says what to do, nothing half-attached. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Ferry } from './support/ferry.js';
+import { lacking } from './support/place.js';
+import { NEEDS, ping, Site } from './support/uplink.js';
+
+describe('refused', { skip: lacking(...NEEDS, 'bridge', 'bpftool') }, () => {
+  let site: Site;
+  let programs: string;
+  before(async () => {
+    site = await Site.make();
+    await site.host.place.run(
+      'ip link add br0 type bridge && ip link add slave type dummy && ip link set slave master br0 && ' +
+        'ip link add bond0 type bond && ip link add slave2 type dummy && ip link set slave2 master bond0 && ' +
+        'ip link add tun0 type ipip local 10.209.0.1 remote 10.209.0.2 && ' +
+        'ip link add free type veth peer name freeend && ip link add other type veth peer name otherend',
+    );
+  });
+  after(() => site?.close());
+
+  const attached = () => site.host.place.run('bpftool net');
+
+  const uplinks: [device: string, says: RegExp][] = [
+    ['nosuch', /^no interface "nosuch" in this network namespace\n {2}see: ip link; an interface of another/],
+    ['lo', /^lo is the loopback interface: it leads nowhere\n/],
+    ['slave', /^slave belongs to a bridge already\n {2}take it out first: ip link set slave nomaster\n$/],
+    ['slave2', /^slave2 belongs to a bond already\n {2}use the master instead\n$/],
+    ['tun0', /^tun0 carries no Ethernet frames\n/],
+  ];
+  for (const [device, says] of uplinks) {
+    test(`up --uplink ${device}`, async () => {
+      const { code, message } = await site.refused('up', '--uplink', device);
+      assert.equal(code, 1);
+      assert.match(message, says);
+      assert.doesNotMatch(await attached(), /netferry/);
+      assert.doesNotMatch(await site.host.place.run('ip link'), /nfx0|nf0/);
+    });
+  }
+
+  test('a port: what it cannot be, whose MACs it cannot have', async () => {
+    await site.ferry.run('--uplink', 'up0');
+    const a = await site.embedded('a');
+    await site.ferry.cli('attach', 'other', '--mac', '02:00:00:09:00:70', '--address', '10.209.0.70');
+    programs = await attached();
+    const rows: [args: string[], says: RegExp][] = [
+      [['attach', 'nosuch'], /^no interface "nosuch" in this network namespace\n/],
+      [['attach', 'lo'], /^lo is the loopback interface/],
+      [['attach', 'slave'], /^slave belongs to a bridge already\n/],
+      [['attach', 'up0'], /^up0 is the uplink\n {2}the wire is reached through it/],
+      [['attach', 'nfx0'], /^nfx0 is netferry’s own\n/],
+      [['attach', 'other'], /^other is attached already\n {2}netferry detach other\n$/],
+      [
+        ['attach', 'free', '--name', 'other'],
+        /^a port called other is attached already\n {2}choose another --name/,
+      ],
+      [['attach', 'free', '--mac', a.mac], new RegExp(`^MAC ${a.mac} is a's\n`)],
+      [['attach', 'free', '--mac', '02:00:00:09:00:70'], /^MAC 02:00:00:09:00:70 is port other's\n/],
+      [
+        ['attach', 'free', '--mac', site.host.mac],
+        new RegExp(`^MAC ${site.host.mac} is the host \\(up0\\)'s\n`),
+      ],
+      [['attach', 'free', '--address', '10.209.0.70'], /^10\.209\.0\.70 is port other's\n/],
+      [['attach', 'free', '--address', a.v4], new RegExp(`^${a.v4} is a's\n`)],
+      [['guest', 'run', 'x', '-d', '--mac', '02:00:00:09:00:70'], /MAC 02:00:00:09:00:70 is port other's\n/],
+      [['detach', 'free'], /^free is not attached\n {2}attached: other\n$/],
+    ];
+    for (const [args, says] of rows) {
+      const { code, message } = await site.refused(...args);
+      assert.equal(code, 1, args.join(' '));
+      assert.match(message, says);
+    }
+    assert.equal(await attached(), programs, 'nothing came of any of them');
+    assert.equal((await site.ferry.client.vifs()).filter(({ kind }) => kind === 'kernel').length, 1);
+    // What was refused has left no claim behind.
+    await site.ferry.cli('attach', 'free', '--mac', '02:00:00:09:00:71', '--address', '10.209.0.71');
+    await ping(a, site.remote.v4);
+  });
+
+  test('a second daemon on the uplink', async () => {
+    const second = Ferry.in(site.host.place);
+    try {
+      await assert.rejects(
+        second.run('--uplink', 'up0'),
+        /up0 belongs to another netferry already .*\n {2}one daemon an interface: end the other/,
+      );
+    } finally {
+      await second.stop();
+    }
+    assert.equal(site.ferry.daemon.text().includes('is up'), true);
+    assert.match(await attached(), /up0.*netferry_in/);
+  });
+
+  test('hostile and malformed requests on the control socket', async () => {
+    const curl = (body: string, path = '/v1/ports') =>
+      site.host.place.run([
+        'curl', '-s', '--unix-socket', `${site.ferry.directory}/control.sock`, '-X', 'POST', '-d', body,
+        `http://netferry${path}`,
+      ]); // biome-ignore format: one command
+    assert.match(await curl('{'), /^\{"error":"the request is not JSON"/);
+    assert.match(await curl('{"device":""}'), /^\{"error":"port: device: /);
+    assert.match(await curl('{"device":"free","shiny":1}'), /^\{"error":"port: .*shiny/);
+    assert.match(await curl('{"device":"other","macs":["x"]}'), /other is attached already/);
+    assert.match(await curl(`{"device":"${'x'.repeat(70_000)}"}`), /^\{"error":"/);
+    await ping(site.host, site.remote.v4);
+  });
+});
+
+describe('without root', { skip: lacking('setpriv', 'unshare') }, () => {
+  test('an uplink is refused', async () => {
+    const site = await Site.make();
+    try {
+      const command = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+      const { ENTRY } = await import('./support/ferry.js');
+      const { code, stderr } = await site.host.place.try([
+        ...command, process.execPath, ENTRY, '--dir', `${site.ferry.directory}-nobody`, 'up', '--uplink', 'up0',
+      ]); // biome-ignore format: one command
+      assert.equal(code, 1);
+      assert.match(stderr, /without root there is no way to up0\n {2}run it as root/);
+    } finally {
+      const { rmSync } = await import('node:fs');
+      rmSync(`${site.ferry.directory}-nobody`, { recursive: true, force: true });
+      await site.close();
+    }
+  });
+});
