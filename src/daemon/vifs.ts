@@ -124,6 +124,9 @@ export class Vifs implements VifConnector {
     const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
     const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
     const memory = allocate(NETBACK_MEMORY, 'state');
+    // First, so that nobody takes its first frames for a stranger's.
+    this.onMac(vif.mac, true);
+    undo.push(() => this.onMac(vif.mac, false));
     await this.#shard.attach({
       kind: 'netback',
       id: port,
@@ -149,8 +152,6 @@ export class Vifs implements VifConnector {
       },
     });
     undo.push(() => this.#shard.detach(port));
-    this.onMac(vif.mac, true);
-    undo.push(() => this.onMac(vif.mac, false));
     const all = control ? [...channels, control.channel] : channels;
     return { port, block, memory, transfer, notifyFds: all.map((channel) => channel.notifyFd) };
   }

@@ -32,17 +32,38 @@ describe('through the uplink', { skip }, () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  test('VLAN-tagged frames pass intact among guest, container, host and wire', async () => {
+  test('VLAN-tagged frames arrive as they were sent, among guest, container, host and wire', async () => {
+    const all = [site.host, site.remote, a, c];
+    const tags: [number, number][] = [[0x8100, (3 << 13) | 42]];
+    for (const from of all) {
+      for (const to of all) {
+        if (from === to) continue;
+        const sniffer = await Sniffer.start(to.place, to.link, 'vlan 42');
+        await inject(
+          from,
+          frame(to.mac, from.mac, EXPERIMENT, new Uint8Array(1500), tags),
+          frame(BROADCAST, from.mac, EXPERIMENT, new Uint8Array(46), tags),
+        );
+        await until(`${from.name} to ${to.name}`, () => sniffer.frames().length >= 2);
+        const frames = await sniffer.stop();
+        assert.equal(frames.length, 2);
+        for (const line of frames) assert.match(line, /802\.1Q.*vlan 42, p 3, .*0x88b5/);
+        assert.match(frames[0], /length 1518: vlan/);
+      }
+    }
+  });
+
+  test('VLAN interfaces of guest, container, host and wire reach each other', async (t) => {
     const tagged: Machine[] = [];
     for (const [i, one] of [site.host, site.remote, a, c].entries()) {
       const v4 = `10.210.0.${i + 1}`;
-      await one.place.run(
+      const { code } = await one.place.try(
         `ip link add link ${one.link} name v42 type vlan id 42 && ip link set v42 up && ip address add ${v4}/24 dev v42`,
       );
+      if (code !== 0) return t.skip('this kernel has no VLAN interfaces');
       tagged.push({ ...one, link: 'v42', v4 });
     }
     const [host, remote, va, vc] = tagged;
-    const wire = await Sniffer.start(site.remote.place, 'eth0', 'vlan 42 and icmp');
     for (const [from, to] of [
       [va, remote],
       [va, host],
@@ -53,9 +74,6 @@ describe('through the uplink', { skip }, () => {
       await ping(from, to.v4);
       await ping(to, from.v4, '-s', '1472', '-M', 'do');
     }
-    const frames = await wire.stop();
-    assert.ok(frames.length >= 8);
-    for (const line of frames) assert.match(line, /802\.1Q.*vlan 42/);
     await stream(va, remote, remote.v4, 4 * MIB);
     await stream(remote, va, va.v4, 4 * MIB);
     await stream(va, vc, vc.v4, 4 * MIB);

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Machine } from '../hook/support/lan.js';
 import { lacking, sleep, until } from './support/place.js';
-import { NEEDS, ping, reaches, Session, Site } from './support/uplink.js';
+import { attachedPrograms, NEEDS, ping, reaches, Session, Site } from './support/uplink.js';
 
 /** ms that a session of the host may ever stand still. */
 const STALL = 1000;
-const skip = lacking(...NEEDS, 'bpftool', 'tc');
+const skip = lacking(...NEEDS, 'tc');
 
 for (const mode of ['tcx', 'clsact']) {
   describe(`the host's own session, ${mode}`, { skip }, () => {
@@ -27,6 +27,13 @@ for (const mode of ['tcx', 'clsact']) {
       const a = await site.embedded('a');
       const c = await site.container('c');
       for (const from of [a, c]) await ping(from, remote.v4);
+      const there = await attachedPrograms(host.place);
+      assert.deepEqual(there.sort(), [
+        'nfx0 ingress netferry_port',
+        'pc ingress netferry_port',
+        'up0 egress netferry_out',
+        'up0 ingress netferry_in',
+      ]);
       await ferry.cli('detach', 'pc');
       await ferry.cli('guest', 'rm', 'a');
       await ferry.cli('attach', 'pc', '--mac', c.mac);
@@ -54,9 +61,7 @@ async function leftovers({ host }: Site): Promise<string[]> {
     promiscuity: number;
   }[];
   const names = links.map(({ ifname, promiscuity }) => `${ifname} ${promiscuity}`);
-  const programs = (await host.place.run('bpftool net'))
-    .split('\n')
-    .filter((line) => line.includes('netferry'));
+  const programs = await attachedPrograms(host.place);
   const qdiscs = (await host.place.run('tc qdisc')).split('\n').filter((line) => line.includes('clsact'));
   return [...names.filter((name) => !name.startsWith('pc ')), ...programs, ...qdiscs];
 }

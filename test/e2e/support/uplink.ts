@@ -89,6 +89,24 @@ export async function ping(from: Machine, to: string, ...options: string[]): Pro
   await from.place.run(['ping', '-n', '-q', '-c', '2', '-i', '0.05', '-W', '2', ...options, to]);
 }
 
+/** `up0 ingress netferry_in` of every program on an interface there, by TCX or as a filter. (bpftool 7.1 shows no TCX.) */
+export async function attachedPrograms(place: Place): Promise<string[]> {
+  const source = (name: string) => JSON.stringify(new URL(`../../../src/sys/${name}.js`, import.meta.url));
+  const script = `
+    import { linkList } from ${source('netlink')};
+    import { programName, tcxQuery } from ${source('bpf')};
+    import { filterList, ingressQdisc } from ${source('traffic_control')};
+    for (const { index, name } of linkList()) {
+      for (const [side, type] of [['ingress', 46], ['egress', 47]]) {
+        for (const { id } of tcxQuery(index, type).programs) console.log(name, side, programName(id));
+        if (!ingressQdisc(index)) continue;
+        for (const { programId } of filterList(index, side)) console.log(name, side, programName(programId));
+      }
+    }`;
+  const text = await place.run([process.execPath, '--input-type=module', '-e', script]);
+  return text.split('\n').filter(Boolean);
+}
+
 /** Until the first ping comes back. */
 export async function reaches(from: Machine, to: string, timeout = 8000): Promise<void> {
   const once = ['ping', '-n', '-q', '-c', '1', '-W', '1', to];
