@@ -3,13 +3,12 @@
  * daemon's tables (address book, vifs) are the truth; the hook mirrors them. While there is neither an uplink nor a
  * port, there is no hook and no crossing.
  */
-import { constants } from 'node:os';
 import { Hook } from '../hook/hook.js';
-import { attachProblems } from '../hook/probe.js';
-import { SetupError, SysError } from '../sys/errors.js';
+import { SetupError } from '../sys/errors.js';
 import { linkInfo } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, UplinkInfo, Vif } from './api.js';
+import { explainAttach } from './attach_error.js';
 import { Crossing } from './crossing.js';
 import { hookCounters, hookDrops } from './hook_counters.js';
 import { KernelPort, UnknownPort } from './kernel_port.js';
@@ -18,7 +17,6 @@ import type { KernelOptions } from './options.js';
 import type { Datapath } from './tap.js';
 import { UplinkKeeper } from './uplink_keeper.js';
 
-const { EPERM } = constants.errno;
 /** ms between looks at whether interfaces are still there. */
 const LOOK = 1000;
 /** Seconds, as a bridge's. */
@@ -83,11 +81,11 @@ export class KernelNetwork {
         port.enter(hook);
         this.#ports.push(port);
         this.#parts.log.info(`port ${port.name}: ${port.device} is attached`);
-        return port.row(hook);
+        return port.row(hook, hook.learned());
       } catch (error) {
         port.release();
         await this.#closeIfIdle();
-        throw this.#explained(error);
+        throw explainAttach(error);
       }
     });
   }
@@ -164,7 +162,8 @@ export class KernelNetwork {
     const drops = { ...hookDrops(hook.counters(crossing.id)), ...counters.drops };
     const row = { ...fixed, name, kind: 'crossing', mac: '', macs: [...this.#macs], mtu } as const;
     rows.push({ ...row, state: 'connected', counters: { ...counters, drops } });
-    return [...rows, ...this.#ports.map((port) => port.row(hook))];
+    const learned = hook.learned();
+    return [...rows, ...this.#ports.map((port) => port.row(hook, learned))];
   }
 
   close(): Promise<void> {
@@ -214,7 +213,7 @@ export class KernelNetwork {
       return { hook };
     } catch (error) {
       await this.#close();
-      throw this.#explained(error);
+      throw explainAttach(error);
     }
   }
 
@@ -266,22 +265,6 @@ export class KernelNetwork {
       const why = error instanceof Error ? error.message : String(error);
       if (port.stillAbsent(why)) log.warn(`port ${port.name}: ${why}`);
     }
-  }
-
-  /** What the kernel refused, as what a person can do about it. */
-  #explained(error: unknown): unknown {
-    if (!(error instanceof SysError)) return error;
-    if (error.errno === EPERM) {
-      const hint = 'the daemon needs root with CAP_BPF and CAP_NET_ADMIN; see: netferry doctor';
-      return new SetupError(`the kernel lets us attach nothing (${error.message})`, hint, { cause: error });
-    }
-    const { tcx, clsact } = attachProblems();
-    if (!tcx || !clsact) return error;
-    return new SetupError(
-      'this kernel can attach programs to interfaces neither by TCX nor as clsact filters',
-      `it needs Linux 6.6, or CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS (TCX: ${tcx}; clsact: ${clsact})`,
-      { cause: error },
-    );
   }
 
   #serially<T>(work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 /** A kernel interface that somebody attached: what is wanted of it, and what is there now. */
 import type { Hook } from '../hook/hook.js';
+import type { LearnedMac } from '../hook/learning.js';
 import { SetupError } from '../sys/errors.js';
 import { parseAddress } from '../sys/inet.js';
 import { linkInfo, linkSet } from '../sys/netlink.js';
@@ -89,10 +90,11 @@ export class KernelPort {
     this.#book.release(this.#owner);
   }
 
-  row(hook: Hook): Vif {
+  /** Its line in `vif list`. `learned`: what all ports have learned. */
+  row(hook: Hook, learned: readonly LearnedMac[]): Vif {
     const id = this.#id;
-    const learned = hook.learned().filter(({ port }) => port === id);
-    const macs = [...this.#macs, ...learned.map(({ mac }) => mac)];
+    const found = learned.filter(({ port }) => port === id);
+    const macs = [...this.#macs, ...found.map(({ mac }) => mac)];
     return {
       name: this.name,
       kind: 'kernel',
