@@ -91,8 +91,11 @@ async function up(context: Context, options: UpOptions): Promise<number> {
   if (!options.host && (options.hostIp || options.hostName || options.mtu)) {
     throw new UsageError('--no-host leaves nothing to name, address or size', 'drop --no-host, or the other');
   }
-  if (options.uplink !== undefined && options.rootless) throw withoutRoot(options.uplink);
   const { io, directory } = context;
+  if (options.uplink !== undefined) {
+    const { canMakeTaps } = await import('../daemon/doctor.js');
+    if (options.rootless || !canMakeTaps(io.uid)) throw withoutRoot(options.uplink);
+  }
   // Before anything else: from here on nobody else starts, or cleans up, in this directory.
   const { claimDirectory } = await import('../daemon/claim.js');
   const claim = await claimDirectory(directory, io.uid);
@@ -116,7 +119,6 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
         'run it as root: sudo netferry up; or see: netferry doctor',
       );
     }
-    if (options.uplink !== undefined) throw withoutRoot(options.uplink);
     claim.release(); // the daemon itself claims it, in the namespace
     return upInNamespace(context);
   }

@@ -5,13 +5,13 @@
  */
 import { Hook } from '../hook/hook.js';
 import { SetupError } from '../sys/errors.js';
-import { linkInfo } from '../sys/netlink.js';
+import { linkInfo, linkList } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, UplinkInfo, Vif } from './api.js';
 import { explainAttach } from './attach_error.js';
 import { Crossing } from './crossing.js';
 import { hookCounters, hookDrops } from './hook_counters.js';
-import { KernelPort, UnknownPort } from './kernel_port.js';
+import { KernelPort, type Links, UnknownPort } from './kernel_port.js';
 import type { Log } from './log.js';
 import type { KernelOptions } from './options.js';
 import type { Datapath } from './tap.js';
@@ -159,7 +159,9 @@ export class KernelNetwork {
       );
     }
     const { name, mtu, counters } = crossing;
-    const drops = { ...hookDrops(hook.counters(crossing.id)), ...counters.drops };
+    // A group's frame that nobody in user space is there for is no loss.
+    const { 'group-of-none': _, ...inside } = counters.drops;
+    const drops = { ...hookDrops(hook.counters(crossing.id)), ...inside };
     const row = { ...fixed, name, kind: 'crossing', mac: '', macs: [...this.#macs], mtu } as const;
     rows.push({ ...row, state: 'connected', counters: { ...counters, drops } });
     const learned = hook.learned();
@@ -240,8 +242,9 @@ export class KernelNetwork {
     if (!hook || this.#busy > 0) return;
     try {
       const lost = new Set(hook.detached());
-      this.#uplink?.look(hook, lost);
-      for (const port of this.#ports) this.#lookAt(port, hook, lost);
+      const links = new Map(linkList().map((link) => [link.index, link]));
+      this.#uplink?.look(hook, lost, links);
+      for (const port of this.#ports) this.#lookAt(port, hook, lost, links);
       const ageing = this.#parts.options.ageing ?? AGEING;
       if (this.#ports.some((port) => port.learns)) hook.forgetLearned(ageing * 1000);
     } catch (error) {
@@ -251,9 +254,9 @@ export class KernelNetwork {
     }
   }
 
-  #lookAt(port: KernelPort, hook: Hook, lost: ReadonlySet<string>): void {
+  #lookAt(port: KernelPort, hook: Hook, lost: ReadonlySet<string>, links: Links): void {
     const { log } = this.#parts;
-    if (port.present && lost.has(port.device)) {
+    if (port.isLost(hook, lost, links)) {
       port.leave(hook, `${port.device} is gone`);
       log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
     }

@@ -3,7 +3,7 @@ import type { Hook } from '../hook/hook.js';
 import type { LearnedMac } from '../hook/learning.js';
 import { SetupError } from '../sys/errors.js';
 import { parseAddress } from '../sys/inet.js';
-import { linkInfo, linkSet } from '../sys/netlink.js';
+import { type LinkInfo, linkInfo, linkSet } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, Vif } from './api.js';
 import { hookCounters } from './hook_counters.js';
@@ -11,13 +11,19 @@ import { hookCounters } from './hook_counters.js';
 /** MACs that a port learns of which nobody said anything. */
 const LEARN_DEFAULT = 1;
 
+/** The interfaces of this namespace, by index. */
+export type Links = ReadonlyMap<number, LinkInfo>;
+
 export class KernelPort {
   readonly name: string;
-  readonly device: string;
+  /** As its interface is called now. */
+  device: string;
   readonly #macs: readonly string[];
   readonly #learn: number;
   readonly #addresses: readonly string[] | undefined;
   readonly #book: AddressBook;
+  /** Before a rename, or after. */
+  readonly #configured: string;
   /** The hook's number for it; undefined while the interface is absent. */
   #id: number | undefined;
   #absent = '';
@@ -25,6 +31,7 @@ export class KernelPort {
   /** Claims its MACs and addresses. Throws SetupError; nothing is claimed then. */
   constructor(request: AttachRequest, book: AddressBook) {
     this.device = request.device;
+    this.#configured = request.device;
     this.name = request.name ?? request.device;
     this.#learn = request.learn ?? (request.macs?.length ? 0 : LEARN_DEFAULT);
     this.#book = book;
@@ -76,6 +83,22 @@ export class KernelPort {
     if (this.#id !== undefined) hook.removePort(this.#id);
     this.#id = undefined;
     this.#absent = absent;
+  }
+
+  /**
+   * Whether its interface is no port any more, or no longer of this namespace, where its programs would do harm. One
+   * that was renamed is still the same. `lost`: names under which those were attached whose programs are gone.
+   */
+  isLost(hook: Hook, lost: ReadonlySet<string>, links: Links): boolean {
+    const port = hook.ports().find(({ id }) => id === this.#id);
+    if (!port) return false;
+    const link = links.get(port.ifindex);
+    if (!link || lost.has(port.name)) {
+      this.device = this.#configured;
+      return true;
+    }
+    this.device = link.name;
+    return false;
   }
 
   /** Why it could not come back. True when that is news. */

@@ -1,9 +1,9 @@
 /** The uplink through what befalls it: it is renamed, gets another MAC, vanishes, comes back. */
 import type { Hook } from '../hook/hook.js';
-import { type LinkDetails, linkDetailsOf } from '../sys/link_details.js';
-import { linkInfo, macText } from '../sys/netlink.js';
+import { type LinkInfo, linkInfo, macText } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { UplinkInfo } from './api.js';
+import type { Links } from './kernel_port.js';
 import type { Log } from './log.js';
 
 const OWNER = 'the host';
@@ -60,10 +60,10 @@ export class UplinkKeeper {
   }
 
   /** `lost`: interfaces whose programs are gone, by the names they were attached under. */
-  look(hook: Hook, lost: ReadonlySet<string>): void {
+  look(hook: Hook, lost: ReadonlySet<string>, links: Links): void {
     const { uplink } = hook;
     if (uplink) {
-      const now = linkDetailsOf(uplink.ifindex);
+      const now = links.get(uplink.ifindex);
       if (now && !lost.has(uplink.name)) this.#follow(hook, now);
       else this.#lose(hook);
     }
@@ -82,7 +82,7 @@ export class UplinkKeeper {
   }
 
   /** It is there, perhaps under another name or MAC. */
-  #follow(hook: Hook, now: LinkDetails): void {
+  #follow(hook: Hook, now: LinkInfo): void {
     if (now.name !== this.#name) {
       this.#log.info(`uplink ${this.#name} is called ${now.name} now`);
       this.#name = now.name;

@@ -30,6 +30,7 @@ export async function netferry(
   args: readonly string[],
   stopAfter?: number,
   env: Io['env'] = {},
+  uid = UID,
 ): Promise<Outcome> {
   const stdout = new Text();
   const stderr = new Text();
@@ -37,7 +38,7 @@ export async function netferry(
     stdout,
     stderr,
     env,
-    uid: UID,
+    uid,
     onStop: (listener) => {
       const timer = stopAfter === undefined ? undefined : setTimeout(() => listener('SIGINT'), stopAfter);
       return () => clearTimeout(timer);

@@ -117,6 +117,20 @@ test('--help of every command answers on stdout with exit code 0; those with opt
   }
 });
 
+test('an uplink is for root alone, and nothing is touched before that is known', async () => {
+  const { code, err } = await netferry(
+    ['--dir', '/proc/nowhere', 'up', '--uplink', 'eth0'],
+    undefined,
+    {},
+    65_534,
+  );
+  assert.equal(code, 1);
+  assert.equal(
+    err,
+    'netferry: without root there is no way to eth0\n  run it as root: sudo netferry up --uplink …\n',
+  );
+});
+
 test('no command is bad usage; --version is not', async () => {
   const { code, out, err } = await netferry([]);
   assert.deepEqual([code, out], [2, '']);

@@ -58,6 +58,7 @@ describe('without root', { skip: refusal() }, () => {
       node guest exec a -- ping -c 2 -i 0.2 -W 2 10.206.0.3
       node guest exec b -- ping -c 2 -i 0.2 -W 2 ${HOST.v4}
       node guest exec b -- ping -6 -c 2 -i 0.2 -W 2 -s 8000 fd4e:4652::2
+      node attach lo 2>&1 || true
       node guest rm a b >/dev/null
       kill $daemon
       wait $daemon
@@ -88,6 +89,7 @@ describe('without root', { skip: refusal() }, () => {
       assert.equal(code, 0, stdout + stderr);
       assert.match(stdout, /"rootless": true/);
       assert.equal(stdout.match(/ 0% packet loss/g)?.length, 3, stdout);
+      assert.match(stdout, /a daemon without root has none of this machine’s interfaces\n {2}run it as root/);
       assert.match(stdout, /all done/);
     } finally {
       clearTimeout(timer);

@@ -111,22 +111,3 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
     await ping(site.host, site.remote.v4);
   });
 });
-
-describe('without root', { skip: lacking('setpriv', 'unshare') }, () => {
-  test('an uplink is refused', async () => {
-    const site = await Site.make();
-    try {
-      const command = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
-      const { ENTRY } = await import('./support/ferry.js');
-      const { code, stderr } = await site.host.place.try([
-        ...command, process.execPath, ENTRY, '--dir', `${site.ferry.directory}-nobody`, 'up', '--uplink', 'up0',
-      ]); // biome-ignore format: one command
-      assert.equal(code, 1);
-      assert.match(stderr, /without root there is no way to up0\n {2}run it as root/);
-    } finally {
-      const { rmSync } = await import('node:fs');
-      rmSync(`${site.ferry.directory}-nobody`, { recursive: true, force: true });
-      await site.close();
-    }
-  });
-});
