@@ -40,7 +40,7 @@ export function addGuest(program: Command, attach: Attach): void {
     .option('--mac <mac>', 'its MAC address (default: the daemon chooses)', parseMac)
     .option(
       '--ip <cidr>',
-      'an address, several times if need be (default: the host’s networks)',
+      'an address, several times if need be (default: of the host port’s networks; without one none: ask DHCP)',
       collectCidrs,
     )
     .option('--mtu <bytes>', 'of eth0 (default: the host port’s)', parseMtu)

@@ -3,6 +3,7 @@
  * daemon's tables (address book, vifs) are the truth; the hook mirrors them. While there is neither an uplink nor a
  * port, there is no hook and no crossing.
  */
+import { sweepClsact } from '../hook/attach_clsact.js';
 import { Hook } from '../hook/hook.js';
 import { SetupError } from '../sys/errors.js';
 import { linkInfo, linkList } from '../sys/netlink.js';
@@ -52,10 +53,11 @@ export class KernelNetwork {
     else if (host) this.#macs.add(host.mac); // with an uplink, the host is reached through that alone
   }
 
-  /** Attaches the uplink, if there is one. Throws SetupError; nothing is left then. */
+  /** Attaches the uplink, if there is one; takes away what a killed daemon left. Throws SetupError; nothing is left then. */
   start(): Promise<void> {
     return this.#serially(async () => {
       if (this.#uplink) await this.#open();
+      else if (!this.#parts.rootless) sweepClsact();
     });
   }
 

@@ -144,7 +144,8 @@ export class Hook {
     this.#configure();
     for (const mac of [...port.macs.values()]) this.#takeMac(port, mac);
     port.attachment?.close();
-    for (const { mac, port: owner } of this.learned()) if (owner === id) this.#maps.removeMac(macBytes(mac));
+    const learned = port.learn > 0 ? this.learned() : []; // it takes a walk through all MACs
+    for (const { mac, port: owner } of learned) if (owner === id) this.#maps.removeMac(macBytes(mac));
     port.addresses = undefined;
     this.#mirrorAddresses(port);
     this.#maps.setPort(id, undefined);

@@ -52,6 +52,13 @@ for (const mode of ['tcx', 'clsact']) {
       assert.ok(bytes > 100, `${bytes} bytes`);
       assert.ok(longest < STALL, `it stood still for ${longest} ms`);
       assert.deepEqual(await leftovers(site), before_);
+
+      await ferry.run(...options);
+      await ferry.daemon.stop('SIGKILL');
+      await until('its tap is gone', async () => !(await host.place.run('ip -o link')).includes('nfx0'));
+      await ferry.run('--no-host');
+      assert.deepEqual(await leftovers(site), before_, 'the next daemon sweeps, whatever it is for');
+      await ferry.daemon.stop('SIGTERM');
     });
   });
 }
