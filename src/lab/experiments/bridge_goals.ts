@@ -1,9 +1,9 @@
 /** What the figures of the experiment `bridge` are held against: the project's goals, and the talk's slide. */
-import type { Series, Table, Verdict } from '../experiment.js';
+import type { Point, Series, Table, Verdict } from '../experiment.js';
 import { judge, type Ratio, shown, together } from '../intervals.js';
 import { JUDGE_FROM } from '../stats.js';
 import type { Hop } from '../traffic/hops.js';
-import { curvesOf, withEnds } from './bridge_charts.js';
+import { withEnds } from './bridge_charts.js';
 import { IPERF, STREAM } from './bridge_heats.js';
 import {
   BRIDGE,
@@ -44,16 +44,23 @@ const GOALS: readonly Goal[] = [
 /** Of the host's own stream with the hook attached and no guests, against without. */
 const HOST_GOAL = 0.97;
 
-/** `ours` ÷ `rival`, of figures of the same round; undefined where one of them was not measured. */
+type PairedRatio = Ratio & { readonly samples: number };
+
+/** Of one contestant, or one over another; undefined where it was not measured. */
+function pointAt(series: readonly Series[], what: string, figure: Figure, x: string): Point | undefined {
+  const curves = series.filter(({ variant }) => variant === variantOf(what, figure));
+  return curves.flatMap(({ points }) => points).find((point) => point.x === x);
+}
+
+/** `ours` ÷ `rival`, of figures of the same round. */
 function against(
   series: readonly Series[],
   figure: Figure,
   ours: Hop,
   rival: Hop,
   x: string,
-): (Ratio & { readonly samples: number }) | undefined {
-  const curve = series.find(({ variant }) => variant === variantOf(over(ours, rival), figure));
-  const point = curve?.points.find((one) => one.x === x);
+): PairedRatio | undefined {
+  const point = pointAt(series, over(ours, rival), figure, x);
   return point && { ...point, value: point.median };
 }
 
@@ -62,7 +69,7 @@ function against(
  * interval that lies on one side of the bound is enough here; a verdict asks for more (WIDE in stats.ts).
  */
 export function standing(
-  ratio: Ratio & { readonly samples: number },
+  ratio: PairedRatio,
   bound: number,
   wanted: 'above' | 'below',
 ): 'met' | 'missed' | 'unclear' {
@@ -85,10 +92,7 @@ export function goalTable(series: readonly Series[], wire: readonly Series[]): T
   for (const x of [STREAM, IPERF]) {
     const ratio = against(wire, 'tcp', HOOKED_WIRE, WIRE, x);
     if (!ratio) continue;
-    const rates = [HOOKED_WIRE, WIRE].map((hop) => {
-      const curve = curvesOf(wire, 'tcp').find(({ variant }) => variant === hop);
-      return shown(curve?.points.find((point) => point.x === x)?.median ?? Number.NaN);
-    });
+    const rates = [HOOKED_WIRE, WIRE].map((hop) => shown(pointAt(wire, hop, 'tcp', x)?.median ?? Number.NaN));
     const between = `${HOST_TO_WIRE}, ${x}: ${rates.join(' and ')} Gb/s`;
     const result = standing(ratio, HOST_GOAL, 'above');
     const goal = `the host’s own TCP ≥ ${HOST_GOAL} ×`;
