@@ -24,6 +24,7 @@ import { findingsProblem } from '../../../src/lab/results.js';
 import { type Hop, HopYard, type Place } from '../../../src/lab/traffic/hops.js';
 import { LoadPair } from '../../../src/lab/traffic/load.js';
 import { sharedSlowRun } from '../../../src/lab/turns.js';
+import { SetupError } from '../../../src/sys/errors.js';
 import { fakeRun } from '../fake_run.js';
 
 const unavailable = await bridge.missing();
@@ -166,8 +167,17 @@ describe('traffic through hops', { skip }, () => {
       const filtered = await yard.build(NETFILTER).catch(() => undefined);
       const hops: Hop[] = [BRIDGE, 'macvlan', HOOK, 'hook, clsact', 'direct'];
       const places = await Promise.all(hops.map((hop) => yard.build(hop)));
+      // The same rule on the bridge that is not to meet any.
+      if (filtered) {
+        const chain = 'add chain ip filter forward { type filter hook forward priority 0; }';
+        const rule = 'add rule ip filter forward counter accept';
+        await places[0].host!.ns.exec(['nft', `add table ip filter; ${chain}; ${rule}`]);
+      }
       for (const place of filtered ? [filtered, ...places] : places) await tryAll(load, place);
-      if (filtered) assert.ok((await ruleHits(filtered)) > 100);
+      if (filtered) {
+        assert.ok((await ruleHits(filtered)) > 100);
+        assert.equal(await ruleHits(places[0]), 0);
+      }
       assert.deepEqual(
         [places[1].host, places[4].host, places[2].host?.address],
         [undefined, undefined, '10.209.0.1'],
@@ -183,9 +193,9 @@ describe('traffic through hops', { skip }, () => {
     const yard = await HopYard.open();
     const load = LoadPair.start([0, 1], new AbortController().signal);
     try {
-      const { a, b } = await yard.build(BRIDGE);
-      assert.ok(a && b);
-      await b.ns.ip('link set eth0 down');
+      const { a, b, host } = await yard.build(BRIDGE);
+      assert.ok(a && b && host);
+      await host.ns.ip('link set pb nomaster');
       await assert.rejects(load.frames({ from: a, to: b }, 5), /udp: nothing arrives from 10\.209\.0\.11/);
       await assert.rejects(load.streams({ from: a, to: b }, 5, 1), /near end: connect 10\.209\.0\.12:9000/);
     } finally {
@@ -208,6 +218,19 @@ describe('traffic through hops', { skip }, () => {
       for (const { points } of series) for (const { median } of points) assert.ok(median > 0);
     assert.ok(findings.tables[0].rows.length >= 16 || findings.missing.length > 0);
     assert.deepEqual([await settled(before), bridgeSettings()], [before, sysctl]);
+  });
+
+  test('what a contestant lacks is a line of the report; the others are measured', async (t) => {
+    const build = HopYard.prototype.build;
+    t.mock.method(HopYard.prototype, 'build', function (this: HopYard, hop: Hop) {
+      if (hop === NETFILTER) return Promise.reject(new SetupError('no br_netfilter'));
+      return build.call(this, hop);
+    });
+    const findings = await bridge.run(fakeRun('quick', 1));
+    assert.deepEqual(findings.missing, [`${NETFILTER}: no br_netfilter`]);
+    assert.deepEqual(findings.verdicts[0].agrees, 'not comparable');
+    assert.ok(findings.tables[0].rows.every((row) => row[1] !== NETFILTER));
+    assert.ok(findings.tables[0].rows.some((row) => row[1] === BRIDGE));
   });
 
   test('stopped in the midst: an error at once, and nothing is left behind', async () => {
