@@ -26,18 +26,36 @@ import {
 interface Goal {
   readonly text: string;
   readonly figure: Figure;
+  /** The rival's figure ÷ the hook's instead. */
+  readonly inverse?: boolean;
   readonly rival: Hop;
   readonly bound: number;
   readonly wanted: 'above' | 'below';
 }
 
+/** Of a machine that others take the CPUs of at times, the sender's own CPU says more than the clock. */
+const PER_CPU = 'frames for a second of the sender’s CPU';
 const GOALS: readonly Goal[] = [
   { text: 'frames ≥ 1.15 ×', figure: 'frames', rival: BRIDGE, bound: 1.15, wanted: 'above' },
   { text: 'frames ≥ 1.4 ×', figure: 'frames', rival: NETFILTER, bound: 1.4, wanted: 'above' },
+  {
+    text: `${PER_CPU} ≥ 1.15 ×`,
+    figure: 'senderCpu',
+    inverse: true,
+    rival: BRIDGE,
+    bound: 1.15,
+    wanted: 'above',
+  },
+  {
+    text: `${PER_CPU} ≥ 1.4 ×`,
+    figure: 'senderCpu',
+    inverse: true,
+    rival: NETFILTER,
+    bound: 1.4,
+    wanted: 'above',
+  },
   { text: 'CPU per frame lower', figure: 'frameCpu', rival: BRIDGE, bound: 1, wanted: 'below' },
   { text: 'CPU per frame lower', figure: 'frameCpu', rival: NETFILTER, bound: 1, wanted: 'below' },
-  { text: 'sender’s CPU per frame lower', figure: 'senderCpu', rival: BRIDGE, bound: 1, wanted: 'below' },
-  { text: 'sender’s CPU per frame lower', figure: 'senderCpu', rival: NETFILTER, bound: 1, wanted: 'below' },
   { text: 'one TCP stream ≥', figure: 'tcp', rival: BRIDGE, bound: 1, wanted: 'above' },
   { text: 'eight TCP streams ≥', figure: 'tcp8', rival: BRIDGE, bound: 1, wanted: 'above' },
 ];
@@ -61,7 +79,13 @@ function against(
   x: string,
 ): PairedRatio | undefined {
   const point = pointAt(series, over(ours, rival), figure, x);
-  return point && { ...point, value: point.median };
+  if (!point) return undefined;
+  const { median: value, low, high, wide, samples } = point;
+  return { value, low, high, wide, samples };
+}
+
+function inverted(ratio: PairedRatio): PairedRatio {
+  return { ...ratio, value: 1 / ratio.value, low: 1 / ratio.high, high: 1 / ratio.low };
 }
 
 /**
@@ -74,8 +98,7 @@ export function standing(
   wanted: 'above' | 'below',
 ): 'met' | 'missed' | 'unclear' {
   const side = judge({ ...ratio, wide: ratio.samples < JUDGE_FROM }, bound);
-  if (side === 'unclear') return 'unclear';
-  return side === wanted ? 'met' : 'missed';
+  return side === 'unclear' ? side : side === wanted ? 'met' : 'missed';
 }
 
 /** The goals of the issue, from this run. `wire`: the host's own stream. */
@@ -83,9 +106,11 @@ export function goalTable(series: readonly Series[], wire: readonly Series[]): T
   const rows: string[][] = [];
   for (const path of [GUESTS, TO_WIRE, FROM_WIRE] as const) {
     for (const ours of [HOOK, PAST] as const) {
-      for (const { text, figure, rival, bound, wanted } of GOALS) {
-        const ratio = against(series, figure, ours, rival, path);
-        if (ratio) rows.push([text, rival, path, ours, withEnds(ratio), standing(ratio, bound, wanted)]);
+      for (const { text, figure, inverse, rival, bound, wanted } of GOALS) {
+        const found = against(series, figure, ours, rival, path);
+        if (!found) continue;
+        const ratio = inverse ? inverted(found) : found;
+        rows.push([text, rival, path, ours, withEnds(ratio), standing(ratio, bound, wanted)]);
       }
     }
   }

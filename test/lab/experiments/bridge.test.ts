@@ -60,10 +60,18 @@ describe('goals and verdicts', () => {
     );
   });
 
+  test('frames for a CPU second are the CPU of a frame turned over', () => {
+    const cpu = [curve(over(HOOK, NETFILTER), 'senderCpu', [0.625, 0.64, 0.8])];
+    const [row] = goalTable(cpu, []).rows;
+    assert.deepEqual([row[4], row[5]], ['1.56 (1.25 … 1.60)', 'unclear']);
+    const better = [curve(over(HOOK, NETFILTER), 'senderCpu', [0.625, 0.64, 0.7])];
+    assert.equal(goalTable(better, []).rows[0][5], 'met');
+  });
+
   test('what should be lower is met below its bound; three rounds tell nothing', () => {
     const ratio = (low: number, high: number, samples = 11) => ({
-      ...point('', low, (low + high) / 2, high, samples),
-      value: (low + high) / 2,
+      ...{ low, value: (low + high) / 2, high },
+      ...{ wide: false, samples },
     });
     assert.equal(standing(ratio(0.6, 0.9), 1, 'below'), 'met');
     assert.equal(standing(ratio(1.1, 1.2), 1, 'below'), 'missed');
