@@ -48,6 +48,9 @@ export const TCP_FLAG_PSH = 8;
 export const TCP_FLAG_ACK = 0x10;
 export const TCP_FLAG_CWR = 0x80;
 
+/** Socket option at level IPPROTO_TCP: the congestion control's name. */
+export const TCP_CONGESTION = 13;
+
 // struct udphdr.
 export const UDPHDR_SOURCE = 0;
 export const UDPHDR_DEST = 2;

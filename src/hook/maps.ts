@@ -40,6 +40,8 @@ export interface PortEntry {
   readonly flags: number;
   /** 6 bytes, or none. */
   readonly mac: Uint8Array | undefined;
+  /** 4 bytes, one of the port's in `addresses`; or none. */
+  readonly ipv4?: Uint8Array | undefined;
 }
 
 function u32s(...values: number[]): Uint8Array {
@@ -95,6 +97,7 @@ export class Maps {
     if (entry) {
       value.set(u32s(entry.ifindex, entry.flags), layout.PORT_IFINDEX);
       value.set(entry.mac ?? [], layout.PORT_MAC);
+      value.set(entry.ipv4 ?? [], layout.PORT_IPV4);
     }
     mapUpdate(this.descriptors.ports, u32s(slot), value);
   }

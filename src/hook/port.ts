@@ -40,7 +40,8 @@ export class HookPort {
       (this.learn > 0 ? PORT_LEARN : 0) |
       (this.addresses === undefined ? 0 : PORT_CHECKED);
     const [first] = this.macs.values();
-    return { ifindex: this.ifindex, flags, mac: first };
+    const ipv4 = this.allowed().find(({ length }) => length === 4);
+    return { ifindex: this.ifindex, flags, mac: first, ipv4 };
   }
 
   /**

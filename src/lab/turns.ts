@@ -20,3 +20,27 @@ export function sharedRun<K extends string>(
     };
   };
 }
+
+/**
+ * The same of a run that is too slow to be made again and again while its cases warm up: asked once more by a case
+ * while others still wait for their figures, it gives the same figure. A round asks every case once, so each round has
+ * a run of its own.
+ */
+export function sharedSlowRun<K extends string>(
+  run: () => Promise<ReadonlyMap<K, number>>,
+): (key: K) => () => Promise<number> {
+  const keys = new Set<K>();
+  const waiting = new Set<K>();
+  let figures: ReadonlyMap<K, number> = new Map();
+  return (key) => {
+    keys.add(key);
+    return async () => {
+      if (waiting.size === 0) {
+        figures = await run();
+        for (const other of keys) waiting.add(other);
+      }
+      waiting.delete(key);
+      return figures.get(key) ?? Number.NaN;
+    };
+  };
+}

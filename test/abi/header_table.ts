@@ -143,6 +143,13 @@ export const TABLE: Record<string, HeaderTable> = {
   fcntl: { headers: ['fcntl.h'] },
   eventfd: { headers: ['sys/eventfd.h'] },
   sched: { headers: ['sched.h'] },
+  poll: {
+    headers: ['stddef.h', 'poll.h'],
+    C: {
+      ...offsets('POLLFD_', 'struct pollfd', 'fd events revents'),
+      POLLFD_SIZE: 'sizeof(struct pollfd)',
+    },
+  },
   epoll: {
     headers: ['stddef.h', 'stdint.h', 'sys/epoll.h'],
     // The generic layout is that of an unpacked struct; the packed one is what this machine's header says.
@@ -155,7 +162,7 @@ export const TABLE: Record<string, HeaderTable> = {
     },
   },
   socket: {
-    headers: ['stddef.h', 'sys/socket.h', 'sys/un.h'],
+    headers: ['stddef.h', 'sys/socket.h', 'sys/un.h', 'netinet/in.h'],
     C: {
       ...offsets(
         'MSGHDR_',
@@ -172,6 +179,10 @@ export const TABLE: Record<string, HeaderTable> = {
       ...offsets('SUN_', 'struct sockaddr_un', 'FAMILY:sun_family PATH:sun_path'),
       SUN_PATH_MAX: 'sizeof(((struct sockaddr_un *)0)->sun_path)',
       SOCKADDR_UN_SIZE: 'sizeof(struct sockaddr_un)',
+      MMSGHDR_LEN: 'offsetof(struct mmsghdr, msg_len)',
+      MMSGHDR_SIZE: 'sizeof(struct mmsghdr)',
+      ...offsets('SIN_', 'struct sockaddr_in', 'FAMILY:sin_family PORT:sin_port ADDR:sin_addr'),
+      SOCKADDR_IN_SIZE: 'sizeof(struct sockaddr_in)',
     },
   },
   uio: {

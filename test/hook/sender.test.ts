@@ -65,13 +65,35 @@ describe('a port’s program', { skip: lacking() }, () => {
     maps.close();
   });
 
+  let flagsNow = 0;
   function configure(flags: number, uplink = LOOPBACK, fallback = 0): void {
-    maps.setPort(ME, { ifindex: LOOPBACK, flags, mac: macBytes(MINE) });
+    flagsNow = flags;
+    enterMe(undefined);
     maps.setConfig({ uplink, fallback, groups: 0, flags: 0 });
   }
 
-  /** The drop counters that rose with one frame, and where it went otherwise. */
+  function enterMe(ipv4: Uint8Array | undefined): void {
+    maps.setPort(ME, { ifindex: LOOPBACK, flags: flagsNow, mac: macBytes(MINE), ipv4 });
+  }
+
+  /**
+   * The drop counters that rose with one frame, and where it went otherwise. Whether the port's first address is told
+   * by a glance at its entry or only looked up makes no difference.
+   */
   function fate(data: Uint8Array): string {
+    const lookedUp = fateNow(data);
+    if (flagsNow !== PORT_CHECKED) return lookedUp;
+    for (const first of [V4, '10.0.0.77']) {
+      maps.setAddress(ME, parseAddress('10.0.0.77').bytes, true);
+      enterMe(parseAddress(first).bytes);
+      assert.equal(fateNow(data), lookedUp, `first address ${first}`);
+    }
+    maps.setAddress(ME, parseAddress('10.0.0.77').bytes, false);
+    enterMe(undefined);
+    return lookedUp;
+  }
+
+  function fateNow(data: Uint8Array): string {
     const slots = { wire: SLOT_WIRE, host: SLOT_HOST, other: OTHER };
     const earlier = maps.counters(ME);
     const sent = Object.entries(slots).map(([name, slot]) => [name, maps.counters(slot).txFrames] as const);
@@ -295,6 +317,22 @@ describe('a port’s program', { skip: lacking() }, () => {
     configure(PORT_CHECKED);
     const tags = [QINQ, VLAN, VLAN];
     assert.equal(fate(frame(HOST, MINE, 0x0800, ipv4(V4, V4), tags)), 'dropSpoofedIp');
+  });
+
+  test('a glance at the port’s entry is enough for its first address, and for no other', () => {
+    configure(PORT_CHECKED);
+    // Not in the map: only the entry lets it pass, and only as untagged IPv4.
+    const glanced = '10.0.0.88';
+    const data = (from: string, tags: [number, number][] = []) =>
+      frame(HOST, MINE, 0x0800, ipv4(from, V4), tags);
+    assert.equal(fateNow(data(glanced)), 'dropSpoofedIp');
+    enterMe(parseAddress(glanced).bytes);
+    assert.equal(fateNow(data(glanced)), 'host');
+    assert.equal(fateNow(data('10.0.0.89')), 'dropSpoofedIp');
+    assert.equal(fateNow(data(glanced, [VLAN])), 'dropSpoofedIp');
+    assert.equal(fateNow(data(V4)), 'host');
+    enterMe(undefined);
+    assert.equal(fateNow(data(glanced)), 'dropSpoofedIp');
   });
 
   test('without addresses nobody looks above the MAC', () => {

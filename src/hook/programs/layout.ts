@@ -2,7 +2,7 @@
  * The records in the hook's maps, as programs and user space both see them. Little-endian.
  *
  *   macs       hash    MAC as u64 key        → slot, flags, when last seen: where a frame to that MAC goes
- *   ports      array   slot                  → interface, flags, own MAC
+ *   ports      array   slot                  → interface, flags, own MAC, first IPv4 address
  *   groups     array   0 … count-1           → interface and slot of each receiver of group frames
  *   addresses  hash    slot, family, address → the IP addresses a port may use
  *   learned    array   slot                  → how many MACs the port has in `macs` by learning, and may have
@@ -36,7 +36,10 @@ export const MAC_LEARNED = 1;
 export const PORT_IFINDEX = 0;
 export const PORT_FLAGS = 4;
 export const PORT_MAC = 8;
-export const PORT_ENTRY_SIZE = 16;
+/** The first IPv4 address it may use, so that most frames need no look-up in `addresses`; 0: none. */
+export const PORT_IPV4 = 16;
+/** A power of two: the look-up that the kernel makes of it in place shifts instead of multiplying. */
+export const PORT_ENTRY_SIZE = 32;
 /** Frames skip the interface and arrive at its other end: bpf_redirect_peer. */
 export const PORT_PEER = 1;
 /** Source MACs are learned. */

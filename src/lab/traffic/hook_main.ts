@@ -2,8 +2,8 @@
  * Holds a hook in the network namespace where it was started, until its standard input ends. Its argument is JSON:
  * `{ "mode", "uplink", "ports": [PortOptions …] }`.
  */
-import { Hook } from '../../src/hook/hook.js';
-import type { HookOptions, PortOptions } from '../../src/hook/options.js';
+import { Hook } from '../../hook/hook.js';
+import type { HookOptions, PortOptions } from '../../hook/options.js';
 
 const { ports, ...options } = JSON.parse(process.argv[2]) as HookOptions & { ports: PortOptions[] };
 const hook = new Hook(options);
