@@ -26,6 +26,13 @@ const ERRORS = [
   'Icmp6InCsumErrors',
 ];
 
+/**
+ * Ones' complement has two zeroes. Linux writes 0xffff where a sum comes to 0 (CSUM_MANGLED_0, UDP's rule, for TCP as
+ * well): every receiver takes it, tshark calls it bad. One TCP segment in 65,536.
+ */
+const isOtherZero = ([, , , checksum, calculated]: string[]) =>
+  checksum === '0xffff' && calculated === '0x0000';
+
 describe('checksums on receipt', { skip }, () => {
   let ferry: Ferry;
   let a: Guest;
@@ -106,11 +113,16 @@ describe('checksums on receipt', { skip }, () => {
         'tcp.checksum.status',
         '-e',
         'udp.checksum.status',
+        '-e',
+        'tcp.checksum',
+        '-e',
+        'tcp.checksum_calculated',
       ]);
       const rows = status
         .trim()
         .split('\n')
-        .map((row) => row.split('\t'));
+        .map((row) => row.split('\t'))
+        .map((row) => (isOtherZero(row) ? row.with(1, 'Good') : row));
       const [ip, tcp, udp] = [0, 1, 2].map((column) =>
         rows.map((row) => row[column]).filter((value) => value !== undefined && value !== ''),
       );
