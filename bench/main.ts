@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --json] [-- --only rings,tcp,idle] [-- --repetitions N] [-- --seconds S]`
+ * `npm run bench [-- --json] [-- --only rings,tcp,wire,idle] [-- --repetitions N] [-- --seconds S]`
  * Figures of this machine, each with its goal. Exit code 1 when a goal is missed.
  */
 import { parseArgs } from 'node:util';
@@ -18,8 +18,9 @@ import { Reporter } from './report.js';
 import { bareLoop } from './rivals/bare-loop.js';
 import { type Rival, type Running, untilReachable } from './rivals/rival.js';
 import { vde } from './rivals/vde.js';
+import { wire } from './wire.js';
 
-const SECTIONS = ['rings', 'tcp', 'idle'] as const;
+const SECTIONS = ['rings', 'tcp', 'wire', 'idle'] as const;
 const NS = 1e9;
 
 const { values } = parseArgs({
@@ -155,15 +156,21 @@ async function tcp(): Promise<void> {
 async function once(contestant: Rival): Promise<TrafficResult> {
   const running: Running = await contestant.start();
   const stop = () => running.stop();
-  stops.push(stop);
+  const done = keep(stop);
   try {
     await untilReachable(running);
     await tcpThrough(running, { seconds: 1 });
     return await tcpThrough(running, { seconds });
   } finally {
-    stops.splice(stops.indexOf(stop), 1);
+    done();
     await stop();
   }
+}
+
+/** Remembers what is running, for when we are interrupted; returns what forgets it. */
+function keep(stop: () => Promise<void>): () => void {
+  stops.push(stop);
+  return () => void stops.splice(stops.indexOf(stop), 1);
 }
 
 /** What a daemon with two guests costs while nobody talks. */
@@ -203,6 +210,7 @@ try {
     throw new SetupError('--repetitions and --seconds are numbers from 1 on');
   if (wanted.includes('rings')) await rings();
   if (wanted.includes('tcp')) await tcp();
+  if (wanted.includes('wire')) await wire(reporter, { repetitions, seconds, keep });
   if (wanted.includes('idle')) await idle();
   process.exitCode = reporter.missed.length > 0 ? 1 : 0;
 } catch (error) {

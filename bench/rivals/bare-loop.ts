@@ -25,6 +25,8 @@ export interface BareLoopOptions {
   language?: 'c' | 'node';
   /** vnet_hdr with checksum and segmentation offload: frames up to 64 KiB. Without: MTU-sized frames. */
   offload?: boolean;
+  /** What the second tap leads to: B itself, or a bridge with B's wire. */
+  behind?: 'tap' | 'bridge';
 }
 
 /** The loop as a rival. Its notes say which language it is in: without gcc the rival is a little weaker. */
@@ -36,6 +38,7 @@ export function bareLoop(options: BareLoopOptions = {}): Rival {
     ...(language === 'node' ? ['Node'] : []),
     ...(mode === 'threads' && language === 'c' ? ['two threads'] : []),
     ...(offload ? [] : ['no offloads']),
+    ...(options.behind === 'bridge' ? ['bridge'] : []),
   ];
   return {
     name: traits.length > 0 ? `bare loop (${traits.join(', ')})` : 'bare loop',
@@ -57,7 +60,7 @@ export function bareLoop(options: BareLoopOptions = {}): Rival {
         } finally {
           rmSync(dir, { recursive: true, force: true }); // a running program keeps its file until it ends
         }
-      }),
+      }, options.behind),
   };
 }
 

@@ -25,11 +25,17 @@ export interface RunningNetferry extends Running {
 export interface NetferryOptions {
   /** Arguments of the daemon's Node, as `--perf-basic-prof`. */
   readonly node?: readonly string[];
+  /** Further arguments of `netferry up`. */
+  readonly up?: readonly string[];
+  /** What the daemon's namespace needs before it starts, as an interface for --uplink. */
+  readonly prepare?: (hub: Netns) => Promise<void>;
+  /** Arguments of `netferry guest run -d`, a guest a list. Default: guests a and b with addresses of the daemon's choice. */
+  readonly guests?: readonly (readonly string[])[];
   /** Ends everything at once when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
-/** A daemon with two guests. Throws SetupError, leaving nothing behind. */
+/** A daemon with its guests; A and B are the first two (the same where there is one). Throws SetupError, leaving nothing behind. */
 export async function startNetferry(
   transfer: TransferName,
   options: NetferryOptions = {},
@@ -52,19 +58,21 @@ export async function startNetferry(
   try {
     options.signal?.throwIfAborted();
     const hub = await spaces.add();
+    await options.prepare?.(hub);
     const program = [process.execPath, ...(options.node ?? []), BIN, '--dir', directory];
-    const daemon = hub.spawn([...program, 'up', '--transfer', transfer]);
+    const daemon = hub.spawn([...program, 'up', '--transfer', transfer, ...(options.up ?? [])]);
     daemon.stdout.resume();
     daemon.stderr.resume();
     stopDaemon = () => endGently(daemon);
     const client = new ControlClient({ directory, uid: process.getuid?.() ?? 0 });
     const status = await until(async () => client.status(), options.signal);
-    for (const name of ['a', 'b']) {
-      const guest = [process.execPath, BIN, '--dir', directory, 'guest', 'run', '-d', name];
-      await hub.exec(guest, 30_000, options.signal);
+    const wanted = options.guests ?? [['a'], ['b']];
+    for (const guest of wanted) {
+      const run = [process.execPath, BIN, '--dir', directory, 'guest', 'run', '-d', ...guest];
+      await hub.exec(run, 30_000, options.signal);
     }
     const guests = await client.guests();
-    const [a, b] = ['a', 'b'].map((name) => guests.find((guest) => guest.name === name)!);
+    const [a, b = a] = wanted.map(([name]) => guests.find((guest) => guest.name === name)!);
     return {
       nsA: new Netns(a.pid),
       nsB: new Netns(b.pid),
@@ -73,7 +81,7 @@ export async function startNetferry(
       hub,
       addressHub: bare(status.host?.addresses ?? ['']),
       daemon: daemon.pid!,
-      pids: [daemon.pid!, a.pid, b.pid],
+      pids: [daemon.pid!, ...guests.map((guest) => guest.pid)],
       vifs: () => client.vifs(),
       stop,
     };
