@@ -1,10 +1,14 @@
 // netfront, both directions: what is shown to the back end, and when it is to wake us.
 import { C_NOTIFICATIONS } from './counters';
+import { PAGE_SIZE } from './layout';
 import { count } from './memory';
 import {
   NF_COUNTERS,
   NF_FENCED,
+  NF_GREF,
+  NF_GREFS,
   NF_POOL,
+  NF_RAM,
   NF_RX_CONS,
   NF_RX_PUBLISHED,
   NF_RX_REQ,
@@ -21,6 +25,13 @@ import { armResponses, pushRequests } from './ring';
 /** Ends the dialogue with a back end that broke the protocol. */
 export function fenceBackend(nf: u32, why: u32): void {
   store<u32>(nf + NF_FENCED, why);
+}
+
+/** The grant reference of the page that `address` lies in. */
+export function grefOf(nf: u32, address: u32): u32 {
+  const page = (address - load<u32>(nf + NF_RAM)) / PAGE_SIZE;
+  const table = load<u32>(nf + NF_GREFS);
+  return table == 0 ? load<u32>(nf + NF_GREF) + page : load<u32>(table + (page << 2));
 }
 
 /** Shows the back end new requests: bit 0 = wake it for TX, bit 1 = for RX. */

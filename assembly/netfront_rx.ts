@@ -55,11 +55,10 @@ import {
   V_GSO_TYPE,
 } from './layout';
 import { copyBytes, count } from './memory';
-import { fenceBackend } from './netfront_ring';
+import { fenceBackend, grefOf } from './netfront_ring';
 import {
   NF_COUNTERS,
   NF_FENCED,
-  NF_GREF,
   NF_PAGES,
   NF_PORT,
   NF_RAM,
@@ -241,7 +240,7 @@ export function netfrontPost(nf: u32): void {
     const entry = rxEntry(ring, req);
     store<u16>(entry, <u16>(req & RING_MASK), RXREQ_ID);
     store<u16>(entry, 0, RXREQ_PAD);
-    store<u32>(entry, load<u32>(nf + NF_GREF) + (page - load<u32>(nf + NF_RAM)) / PAGE_SIZE, RXREQ_GREF);
+    store<u32>(entry, grefOf(nf, page), RXREQ_GREF);
     req++;
   }
   store<u32>(nf + NF_RX_REQ, req);

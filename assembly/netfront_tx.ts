@@ -1,5 +1,5 @@
-// netfront, transmit: the guest's half, over the same ring code. Its pages are granted once, for good: page i of its
-// RAM window has the reference NF_GREF + i, so a frame that already lies in the window is sent without a copy.
+// netfront, transmit: the guest's half, over the same ring code. Its pages are granted once, for good (grefOf), so a
+// frame that already lies in them is sent without a copy.
 // The back end is no friend either: its indices, ids, offsets and lengths are bounded before use.
 import {
   NETIF_RSP_NULL,
@@ -56,7 +56,7 @@ import {
 } from './layout';
 import { count } from './memory';
 import { multicastAnswered } from './netfront_multicast';
-import { fenceBackend } from './netfront_ring';
+import { fenceBackend, grefOf } from './netfront_ring';
 import {
   BE_CSUM4,
   BE_CSUM6,
@@ -67,7 +67,6 @@ import {
   NF_FEATURES,
   NF_FENCED,
   NF_FREE_IDS,
-  NF_GREF,
   NF_POOL,
   NF_RAM,
   NF_RAM_PAGES,
@@ -225,7 +224,7 @@ function writeRequests(nf: u32, frame: u32, data: u32, length: u32, slots: u32, 
     }
     store<u32>(table + (id << 2), head + 1, TX_HEAD);
     const entry = txEntry(ring, req++);
-    store<u32>(entry, load<u32>(nf + NF_GREF) + (at - load<u32>(nf + NF_RAM)) / PAGE_SIZE, TXREQ_GREF);
+    store<u32>(entry, grefOf(nf, at), TXREQ_GREF);
     store<u16>(entry, <u16>offset, TXREQ_OFFSET);
     store<u16>(entry, <u16>(flags | (s + 1 < slots ? NETTXF_more_data : 0)), TXREQ_FLAGS);
     store<u16>(entry, <u16>id, TXREQ_ID);

@@ -100,6 +100,7 @@ export const NF_RX_TARGET = 76; // RX requests to keep posted
 export const NF_WAITING = 80; // 1: a frame waits for TX slots
 export const NF_PORT = 84;
 export const NF_MCAST_REFUSED = 88; // changes of the multicast list that the back end refused
+export const NF_GREFS = 92; // u32 address of a table of the pages' references, where they are in no order; else 0
 
 export const NF_TX_TABLE_SIZE = 3072;
 /** Within the table, 256 × u32 each: id + 1 of the frame's first slot (0 = free); on that one, slots unanswered, buffer. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Arena } from '../arena/arena.js';
 import { announcement, type ControlFront, type ControlResponse } from '../netif/control_front.js';
-import { GREF_BASE, PAGE_CTRL_LIST, pagesToAnnounce } from '../netif/netfront_memory.js';
+import { EMBEDDED_LAYOUT, PAGE_CTRL_LIST, pagesToAnnounce } from '../netif/netfront_memory.js';
 
 /** ms that a back end may take for one answer. */
 const PATIENCE = 2000;
@@ -12,8 +12,14 @@ const PATIENCE = 2000;
  * vif's transfer is another. Frames flow all the while; what is not announced is copied by grant. Never throws for
  * what the back end does. `list`: arena address of page PAGE_CTRL_LIST.
  */
-export async function announcePages(arena: Arena, client: ControlFront, list: number): Promise<number> {
-  const steps = announcement(arena, list, GREF_BASE + PAGE_CTRL_LIST, pagesToAnnounce);
+export async function announcePages(
+  arena: Arena,
+  client: ControlFront,
+  list: number,
+  layout = EMBEDDED_LAYOUT,
+): Promise<number> {
+  const pages = (room: number) => pagesToAnnounce(room, layout);
+  const steps = announcement(arena, list, layout.reference(PAGE_CTRL_LIST), pages);
   let step = steps.next();
   while (!step.done) {
     client.send(step.value);

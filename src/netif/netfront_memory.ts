@@ -19,8 +19,19 @@ export const PAGE_RX_FIRST = 16;
 export const PAGE_TX_FIRST = PAGE_RX_FIRST + RX_PAGES;
 export const ramPagesFor = (txBuffers: number) => PAGE_TX_FIRST + txBuffers * PAGES_PER_BUFFER;
 export const RAM_PAGES_NEEDED = ramPagesFor(TX_BUFFERS);
-/** Page i is granted as reference GREF_BASE + i. */
+/** On the embedded platform page i is granted as reference GREF_BASE + i. */
 export const GREF_BASE = GNTTAB_NR_RESERVED_ENTRIES;
+
+/** What differs between platforms. */
+export interface NetfrontLayout {
+  readonly txBuffers: number;
+  /** Of a page, under which the back end may access it. */
+  reference(page: number): number;
+}
+export const EMBEDDED_LAYOUT: NetfrontLayout = {
+  txBuffers: TX_BUFFERS,
+  reference: (page) => GREF_BASE + page,
+};
 
 /** Grants everything to domain 0 for the life of the guest: rings and receive pages writable, transmit pages not. */
 export function grantAll(grants: GrantOwner, backend: number, pages = RAM_PAGES_NEEDED): void {
@@ -36,16 +47,17 @@ export function grantAll(grants: GrantOwner, backend: number, pages = RAM_PAGES_
  * The pages to announce to a back end that keeps `room` of them mapped, the most useful ones first: those received
  * into, then the first pages of all transmit buffers (small frames use no more), their second pages, and so on.
  */
-export function pagesToAnnounce(room: number): StaticPage[] {
+export function pagesToAnnounce(room: number, layout = EMBEDDED_LAYOUT): StaticPage[] {
   const pages: StaticPage[] = [];
+  const { txBuffers } = layout;
   const add = (page: number, readOnly: boolean) => {
-    if (pages.length < room) pages.push({ reference: GREF_BASE + page, readOnly });
+    if (pages.length < room) pages.push({ reference: layout.reference(page), readOnly });
   };
   for (let i = 0; i < RX_PAGES; i++) add(PAGE_RX_FIRST + i, false);
-  const all = RX_PAGES + TX_BUFFERS * PAGES_PER_BUFFER <= room;
+  const all = RX_PAGES + txBuffers * PAGES_PER_BUFFER <= room;
   // Side by side when there is room for all: neighbours share a kernel mapping in the back end.
-  if (all) for (let i = 0; i < TX_BUFFERS * PAGES_PER_BUFFER; i++) add(PAGE_TX_FIRST + i, true);
+  if (all) for (let i = 0; i < txBuffers * PAGES_PER_BUFFER; i++) add(PAGE_TX_FIRST + i, true);
   for (let k = 0; k < PAGES_PER_BUFFER && !all; k++)
-    for (let i = 0; i < TX_BUFFERS; i++) add(PAGE_TX_FIRST + i * PAGES_PER_BUFFER + k, true);
+    for (let i = 0; i < txBuffers; i++) add(PAGE_TX_FIRST + i * PAGES_PER_BUFFER + k, true);
   return pages;
 }

@@ -12,6 +12,7 @@ import {
   NF_FENCED,
   NF_FREE_IDS,
   NF_GREF,
+  NF_GREFS,
   NF_MCAST_REFUSED,
   NF_PAGES,
   NF_POOL,
@@ -59,6 +60,8 @@ export interface NetfrontOptions {
   readonly ram: number;
   readonly ramPages: number;
   readonly grefBase: number;
+  /** Or, where references are in no order: a table of them, a u32 a page. */
+  readonly grefs?: number;
   /** Arena addresses of the ring pages, initialized. */
   readonly txRing: number;
   readonly rxRing: number;
@@ -124,6 +127,7 @@ export class NetfrontPort implements Port, SegmentSink {
       [NF_RAM, options.ram],
       [NF_RAM_PAGES, options.ramPages],
       [NF_GREF, options.grefBase],
+      [NF_GREFS, options.grefs ?? 0],
       [NF_FEATURES, options.features],
       [NF_POOL, options.buffers],
       [NF_PAGES, pages],

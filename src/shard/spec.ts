@@ -55,6 +55,7 @@ export interface NetfrontSpec {
   readonly ram: number;
   readonly ramPages: number;
   readonly grefBase: number;
+  readonly grefs?: number;
   readonly txRing: number;
   readonly rxRing: number;
   readonly rxPages: number;
