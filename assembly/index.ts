@@ -22,7 +22,6 @@ export {
   netbackArmTx,
   netbackBounce,
   netbackBounced,
-  netbackPublishTx,
   netbackRefuse,
   netbackRelease,
   settleAll,
@@ -31,10 +30,10 @@ export { dropGroups, netbackArmRx, netbackRoom, netbackWait } from './netback_ro
 export {
   netbackCommit,
   netbackPrepared,
-  netbackPublishRx,
   netbackPush,
   netbackUncommitted,
 } from './netback_rx';
+export { netbackPublishRx, netbackPublishTx, netbackResume } from './netback_show';
 export { netbackHeaders, netbackPull } from './netback_tx';
 export { netfrontCopyOut } from './netfront_copy';
 export { netfrontMulticast } from './netfront_multicast';

@@ -12,6 +12,7 @@ import {
   NETRXF_data_validated,
   NETTXF_csum_blank,
   NETTXF_data_validated,
+  TXREQ_SIZE,
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
 import { cacheTable, mappedPage } from './cache';
@@ -47,25 +48,28 @@ import {
   NB_RX_RING,
   NB_RX_RSP,
   NB_STALLED,
+  NB_RX_ANSWERS,
   NB_TX_CONS,
+  NB_TX_DONE,
+  NB_TX_PASSED,
+  NB_TX_PUBLISHED,
   NB_TX_RING,
-  NB_TX_RSP,
 } from './netif_layout';
 import { offloadCsumFamily, offloadFromBlank } from './offload';
-import { reqProd, rxEntry, txEntry } from './ring';
+import { reqProd, RING_MASK, rxEntry, txEntry } from './ring';
 
 /** A frame shorter than the register its addresses are read into is left to the general path. */
 const HEAD: u32 = 16;
 
 /**
  * Moves frames from the head of a port's TX ring straight to other vifs. Only for a port of which no frame is in
- * flight. Returns how many were moved, at most `max`; their responses are written, not yet published.
+ * flight. Returns how many were moved, at most `max`; their responses are made, not yet shown.
  */
 export function laneRun(fwd: u32, port: u32, max: u32): u32 {
   const nb = load<u32>(portOf(fwd, port), PORT_DIRECT);
   if (nb == 0 || load<u32>(nb + NB_FENCED)) return 0;
   const first = load<u32>(nb + NB_TX_CONS);
-  if (first != load<u32>(nb + NB_TX_RSP)) return 0;
+  if (first != load<u32>(nb + NB_TX_PUBLISHED)) return 0;
   const queued = reqProd(load<u32>(nb + NB_TX_RING)) - first;
   if (queued > <u32>NETIF_RING_SIZE) return 0; // XSA-39: the general path ends the dialogue
   const end = first + min(queued, max);
@@ -76,7 +80,8 @@ export function laneRun(fwd: u32, port: u32, max: u32): u32 {
     cons = next;
   }
   store<u32>(nb + NB_TX_CONS, cons);
-  store<u32>(nb + NB_TX_RSP, cons);
+  store<u32>(nb + NB_TX_DONE, cons - first);
+  store<u32>(nb + NB_TX_PASSED, cons - first);
   return cons - first;
 }
 
@@ -128,6 +133,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const sender = load<u64>(from, PORT_MAC);
   const scratch = load<u32>(fwd + FWD_SCRATCH);
 
+  const toAnswers = load<u32>(other + NB_RX_ANSWERS);
   let slot = begin;
   let bytes: u64 = 0;
   // Marks on the grants of the frame at hand, and whose they are.
@@ -138,10 +144,9 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   while (slot != last) {
     const request = txEntry(ring, cons);
     const where = load<u64>(request); // u32 gref, u16 offset, u16 flags: once
-    const what = load<u32>(request, 8); // u16 id, u16 size: once
+    const size = <u32>load<u16>(request, TXREQ_SIZE); // once; of the id nothing depends but the answer
     const flags = <u32>(where >> 48);
     const offset = <u32>(where >> 32) & 0xffff;
-    const size = what >> 16;
     if (flags & ~(<u32>(NETTXF_csum_blank | NETTXF_data_validated))) break;
     if (size < HEAD || offset + size > <u32>PAGE_SIZE) break;
     gref = <u32>where;
@@ -186,9 +191,8 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
     if (toMarks != 0) unpin(toDomain, toGref, toMarks);
     marks = 0;
     toMarks = 0;
-    store<u32>(request, what & 0xffff); // struct netif_tx_response: u16 id, s16 NETIF_RSP_OKAY
     // struct netif_rx_response: u16 id, u16 offset 0, u16 flags, s16 bytes. No octet keeps what was there (XSA-216).
-    store<u64>(posted, (buffer & 0xffff) | ((<u64>rxFlags) << 32) | ((<u64>size) << 48));
+    store<u64>(toAnswers + ((slot & RING_MASK) << 3), (buffer & 0xffff) | ((<u64>rxFlags) << 32) | ((<u64>size) << 48));
     bytes += size;
     cons++;
     slot++;

@@ -1,13 +1,14 @@
-// The transmit half of netback, after the fact: requests answered, responses shown, and private copies for receivers
+// The transmit half of netback, after the fact: requests answered, and private copies for receivers
 // that cannot take grants.
-import { NETIF_RSP_ERROR, NETIF_RSP_NULL, NETIF_RSP_OKAY, TXRSP_ID, TXRSP_STATUS } from '../src/abi/netif';
-import { C_NOTIFICATIONS, DROP_BAD_GRANT, DROP_PORT_GONE } from './counters';
+import { NETIF_RSP_ERROR, NETIF_RSP_OKAY } from '../src/abi/netif';
+import { DROP_BAD_GRANT, DROP_PORT_GONE } from './counters';
 import { fragOf } from './frame';
 import {
   F_COOKIE,
   F_COOKIE2,
   F_NFRAGS,
   F_SETTLED,
+  F_SLOT,
   F_VERDICT,
   FRAGS_MAX,
   FRAME_SIZE,
@@ -23,17 +24,9 @@ import {
 } from './layout';
 import { count } from './memory';
 import { refuseTx } from './netback_tx';
-import {
-  NB_COUNTERS,
-  NB_FENCED,
-  NB_SEGS,
-  NB_SEGS_MAX,
-  NB_TX_CONS,
-  NB_TX_PUBLISHED,
-  NB_TX_RING,
-  NB_TX_RSP,
-} from './netif_layout';
-import { armRequests, pushResponses, txEntry } from './ring';
+import { answerExtra, txAnswer, txResponse } from './netback_show';
+import { NB_COUNTERS, NB_FENCED, NB_SEGS, NB_SEGS_MAX, NB_TX_CONS, NB_TX_DONE, NB_TX_RING } from './netif_layout';
+import { armRequests } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
 
 /** Refuses a frame later on, when its fragments turn out to be unreadable. */
@@ -43,12 +36,11 @@ export function netbackRefuse(nb: u32, frame: u32): void {
 }
 
 /**
- * Answers the settled ones of list[0 … n), one response a slot and one a extra-info slot, and moves the
- * descriptors that still wait to the front, in order. Returns how many wait.
+ * Answers the settled ones of list[0 … n), one response a slot, extra-info slots included, and moves the descriptors
+ * that still wait to the front, in order. Returns how many wait.
  */
 export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
-  const ring = load<u32>(nb + NB_TX_RING);
-  let rsp = load<u32>(nb + NB_TX_RSP);
+  let done = load<u32>(nb + NB_TX_DONE);
   let kept: u32 = 0;
   let freed: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
@@ -66,27 +58,17 @@ export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
     const status = failed ? NETIF_RSP_ERROR : NETIF_RSP_OKAY;
     const slots = load<u32>(frame + F_NFRAGS);
     const extras = load<u32>(frame + F_COOKIE2);
-    for (let s: u32 = 0; s < slots; s++) {
-      const entry = txEntry(ring, rsp++);
-      store<u16>(entry, load<u16>(fragOf(frame, s), G_COOKIE), TXRSP_ID);
-      store<i16>(entry, <i16>status, TXRSP_STATUS);
+    let slot = load<u32>(frame + F_SLOT);
+    store<u32>(txAnswer(nb, slot++), txResponse(load<u16>(fragOf(frame, 0), G_COOKIE), status));
+    for (let e: u32 = 0; e < extras; e++) answerExtra(nb, slot++);
+    for (let s: u32 = 1; s < slots; s++) {
+      store<u32>(txAnswer(nb, slot++), txResponse(load<u16>(fragOf(frame, s), G_COOKIE), status));
     }
-    for (let e: u32 = 0; e < extras; e++) store<i16>(txEntry(ring, rsp++), NETIF_RSP_NULL, TXRSP_STATUS);
+    done += slots + extras;
   }
   for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
-  store<u32>(nb + NB_TX_RSP, rsp);
+  store<u32>(nb + NB_TX_DONE, done);
   return kept;
-}
-
-/** Shows the guest its new TX responses. True when it wants to be woken. */
-export function netbackPublishTx(nb: u32): bool {
-  const to = load<u32>(nb + NB_TX_RSP);
-  const from = load<u32>(nb + NB_TX_PUBLISHED);
-  if (to == from || load<u32>(nb + NB_FENCED)) return false;
-  store<u32>(nb + NB_TX_PUBLISHED, to);
-  const wake = pushResponses(load<u32>(nb + NB_TX_RING), from, to);
-  if (wake) count(load<u32>(nb + NB_COUNTERS), C_NOTIFICATIONS, 1);
-  return wake;
 }
 
 /** Before sleeping: asks for an event at the next TX request. True when there is one already. */

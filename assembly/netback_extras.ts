@@ -12,7 +12,8 @@ import { VIRTIO_NET_HDR_GSO_TCPV4 } from '../src/abi/virtio_net';
 import { C_HASHED } from './counters';
 import { V_GSO_SIZE } from './layout';
 import { count } from './memory';
-import { META_ENTRY, META_EXTRA, META_KIND, META_RESPONSE, NB_COUNTERS, NB_META } from './netif_layout';
+import { rxAnswer } from './netback_show';
+import { META_ENTRY, META_EXTRA, META_KIND, NB_COUNTERS, NB_META } from './netif_layout';
 import { RING_MASK } from './ring';
 import { hashValue } from './toeplitz';
 
@@ -41,7 +42,6 @@ export function extraInfos(nb: u32, slot: u32, frame: u32, gso: u32, hash: u32):
 }
 
 function put(nb: u32, slot: u32, octets: u64): void {
-  const meta = metaOf(nb, slot);
-  store<u64>(meta, octets, META_RESPONSE);
-  store<u32>(meta, META_EXTRA, META_KIND);
+  store<u64>(rxAnswer(nb, slot), octets);
+  store<u32>(metaOf(nb, slot), META_EXTRA, META_KIND);
 }

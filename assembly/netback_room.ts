@@ -11,8 +11,8 @@ import {
   NB_FULL_SINCE,
   NB_PATIENCE,
   NB_RX_CONS,
+  NB_RX_PUBLISHED,
   NB_RX_RING,
-  NB_RX_RSP,
   NB_RX_WANTED,
   NB_STALLED,
   NB_STALLED_AT,
@@ -27,7 +27,7 @@ import { armMoreRequests, reqProd } from './ring';
 export function available(nb: u32): u32 {
   const cons = load<u32>(nb + NB_RX_CONS);
   const free = reqProd(load<u32>(nb + NB_RX_RING)) - cons;
-  if (free > <u32>NETIF_RING_SIZE - (cons - load<u32>(nb + NB_RX_RSP))) {
+  if (free > <u32>NETIF_RING_SIZE - (cons - load<u32>(nb + NB_RX_PUBLISHED))) {
     if (!load<u32>(nb + NB_FENCED)) store<u32>(nb + NB_FENCED, FENCE_RING_OVERFLOW); // the first reason stays
     return 0;
   }

@@ -1,6 +1,6 @@
 // The receive half of netback: frames go into pages that the guest posted. A frame is laid out over RX
-// requests as copy segments (netbackPush), a transfer moves them, netbackCommit writes the responses, each in
-// the slot of its own request (netfront ignores the id), netbackPublishRx shows them.
+// requests as copy segments (netbackPush), a transfer moves them, netbackCommit makes the responses, each for
+// the slot of its own request (netfront ignores the id), netbackPublishRx (netback_show) shows them.
 import {
   NETIF_RSP_ERROR,
   NETRXF_csum_blank,
@@ -9,6 +9,7 @@ import {
   NETRXF_more_data,
   RXREQ_GREF,
   RXREQ_ID,
+  RXRSP_STATUS,
   XEN_NETIF_EXTRA_TYPE_GSO,
 } from '../src/abi/netif';
 import {
@@ -21,7 +22,6 @@ import { CT_ALGORITHM, CT_MCAST_ON } from './control_layout';
 import {
   C_COPIED_BYTES,
   C_COPIES,
-  C_NOTIFICATIONS,
   C_OUT_BYTES,
   C_OUT_FRAMES,
   C_OUT_GSO,
@@ -60,6 +60,7 @@ import { copyBytes, count } from './memory';
 import { multicastAllows } from './multicast';
 import { extraInfos, metaOf } from './netback_extras';
 import { available, dropGroups, dropRx, netbackWait, unstall } from './netback_room';
+import { rxAnswer } from './netback_show';
 import {
   FE_CSUM4,
   FE_CSUM6,
@@ -72,7 +73,6 @@ import {
   META_HEAD_FAILED,
   META_HEAD_LOST,
   META_KIND,
-  META_RESPONSE,
   META_REST,
   NB_CACHE,
   NB_CONTROL,
@@ -82,7 +82,6 @@ import {
   NB_FENCED,
   NB_FULL_SINCE,
   NB_RX_CONS,
-  NB_RX_PUBLISHED,
   NB_RX_RING,
   NB_RX_RSP,
   NB_SEGS,
@@ -96,7 +95,7 @@ import {
   SEGS_PER_FRAME,
 } from './netif_layout';
 import { offloadCsumFamily } from './offload';
-import { pushResponses, rxEntry } from './ring';
+import { rxEntry } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
 import { hashFrame } from './toeplitz';
 
@@ -267,13 +266,12 @@ function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
 }
 
 function respond(nb: u32, slot: u32, head: u32, id: u16, flags: u32, status: u32): void {
-  const meta = metaOf(nb, slot);
   // u16 id, u16 offset 0, u16 flags, s16 status: no octet of the slot keeps what was there (XSA-216).
-  store<u64>(meta, <u64>id | ((<u64>flags) << 32) | ((<u64>status) << 48), META_RESPONSE);
-  store<u32>(meta, slot == head ? META_HEAD : META_REST, META_KIND);
+  store<u64>(rxAnswer(nb, slot), <u64>id | ((<u64>flags) << 32) | ((<u64>status) << 48));
+  store<u32>(metaOf(nb, slot), slot == head ? META_HEAD : META_REST, META_KIND);
 }
 
-/** After the move: writes the responses of everything laid out since; frames with a failed segment get errors. */
+/** After the move: the responses of everything laid out since stand; those of frames with a failed segment become errors. */
 export function netbackCommit(nb: u32): void {
   const segs = load<u32>(nb + NB_SEGS);
   for (let i: u32 = 0; i < prepared; i++) {
@@ -293,7 +291,6 @@ export function netbackCommit(nb: u32): void {
   }
   prepared = 0;
   uncommitted = 0;
-  const ring = load<u32>(nb + NB_RX_RING);
   const counters = load<u32>(nb + NB_COUNTERS);
   const end = load<u32>(nb + NB_RX_CONS);
   let failed = false;
@@ -303,7 +300,7 @@ export function netbackCommit(nb: u32): void {
   for (let slot = load<u32>(nb + NB_RX_RSP); slot != end; slot++) {
     const meta = metaOf(nb, slot);
     const kind = load<u32>(meta, META_KIND);
-    let response = load<u64>(meta, META_RESPONSE);
+    const response = load<u64>(rxAnswer(nb, slot));
     if (kind >= <u32>META_HEAD) {
       failed = kind != META_HEAD;
       if (!failed) frames++;
@@ -312,11 +309,10 @@ export function netbackCommit(nb: u32): void {
     if (kind == META_EXTRA) {
       if (!failed && <u32>(response & 0xff) == XEN_NETIF_EXTRA_TYPE_GSO) gso++;
     } else if (failed) {
-      response = (response & 0x0000ffffffffffff) | ((<u64>(<u16>NETIF_RSP_ERROR)) << 48);
+      store<u16>(rxAnswer(nb, slot), <u16>NETIF_RSP_ERROR, RXRSP_STATUS);
     } else {
       bytes += response >> 48;
     }
-    store<u64>(rxEntry(ring, slot), response);
   }
   store<u32>(nb + NB_RX_RSP, end);
   if (copied) {
@@ -328,15 +324,4 @@ export function netbackCommit(nb: u32): void {
   count(counters, C_OUT_FRAMES, frames);
   count(counters, C_OUT_BYTES, bytes);
   if (gso) count(counters, C_OUT_GSO, gso);
-}
-
-/** Shows the guest its new RX responses. True when it wants to be woken. */
-export function netbackPublishRx(nb: u32): bool {
-  const to = load<u32>(nb + NB_RX_RSP);
-  const from = load<u32>(nb + NB_RX_PUBLISHED);
-  if (to == from || load<u32>(nb + NB_FENCED)) return false;
-  store<u32>(nb + NB_RX_PUBLISHED, to);
-  const wake = pushResponses(load<u32>(nb + NB_RX_RING), from, to);
-  if (wake) count(load<u32>(nb + NB_COUNTERS), C_NOTIFICATIONS, 1);
-  return wake;
 }

@@ -56,6 +56,7 @@ import {
   F_LEN,
   F_NFRAGS,
   F_SETTLED,
+  F_SLOT,
   F_VERDICT,
   G_ADDR,
   G_COOKIE,
@@ -85,8 +86,8 @@ import {
   NB_SEGS,
   NB_SEGS_MAX,
   NB_TX_CONS,
+  NB_TX_PUBLISHED,
   NB_TX_RING,
-  NB_TX_RSP,
   SEGS_PER_FRAME,
 } from './netif_layout';
 import { OFFLOAD_BAD_GSO, offloadFromBlank } from './offload';
@@ -122,8 +123,8 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
   let cons = load<u32>(nb + NB_TX_CONS);
   const prod = reqProd(ring);
   if (prod == cons) return 0;
-  // XSA-39: never more requests than the ring holds beyond what has been answered, nor fewer than were read.
-  const unanswered = cons - load<u32>(nb + NB_TX_RSP);
+  // XSA-39: never more requests than the ring holds beyond the answers it was shown, nor fewer than were read.
+  const unanswered = cons - load<u32>(nb + NB_TX_PUBLISHED);
   if (prod - cons > <u32>NETIF_RING_SIZE - unanswered) return fence(nb, FENCE_RING_OVERFLOW);
   const port = load<u32>(nb + NB_PORT);
   const cache = load<u32>(nb + NB_CACHE);
@@ -133,6 +134,7 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
   while (frames < max && cons != prod && nsegs + SEGS_PER_FRAME <= segsMax) {
     const frame = load<u32>(list + (frames << 2));
     frameClear(frame, port);
+    store<u32>(frame + F_SLOT, cons);
     const next = readRequest(nb, ring, frame, cons, prod);
     if (next == cons) break; // fenced; the requests of frames before this one still get their answers
     cons = next;

@@ -5,10 +5,11 @@ export const NB_SIZE = 128;
 export const NB_TX_RING = 0; // u32 address of the mapped ring page
 export const NB_RX_RING = 4;
 export const NB_TX_CONS = 8; // next TX request to read
-export const NB_TX_RSP = 12; // next TX response to write
+export const NB_TX_DONE = 12; // TX responses made and not yet shown
+export const NB_TX_PASSED = 108; // the first ones of these, for frames that took the direct lane: OKAY, and nowhere yet
 export const NB_TX_PUBLISHED = 16; // TX responses the guest has been shown
 export const NB_RX_CONS = 20; // next RX request to use
-export const NB_RX_RSP = 24; // next RX response to write
+export const NB_RX_RSP = 24; // next RX response to make
 export const NB_RX_PUBLISHED = 28;
 export const NB_COUNTERS = 32; // u32 address
 export const NB_DOMID = 36;
@@ -17,7 +18,7 @@ export const NB_FENCED = 44; // 0, or FENCE_*
 export const NB_FEATURES = 48; // FE_*
 export const NB_RX_WANTED = 52; // RX slots that a waiting frame needs, 0 = none waits
 export const NB_STALLED = 56; // 1: frames for it are dropped until it has room again
-export const NB_META = 60; // u32 address of NB_META_SIZE bytes: responses being prepared
+export const NB_META = 60; // u32 address of NB_META_SIZE bytes: what is behind the RX responses being made
 export const NB_PATIENCE = 64; // ms a frame may wait for this guest now
 export const NB_STALLED_AT = 80; // ms clock when it stalled
 export const NB_FULL_SINCE = 84; // ms clock since when frames wait for room, 0 = none does
@@ -27,6 +28,8 @@ export const NB_SEGS_MAX = 72;
 export const NB_CONTROL = 96; // u32 address of CT_SIZE bytes: what the front end configured (control_layout.ts)
 export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
 export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
+export const NB_TX_ANSWERS = 100; // u32 address of NB_TX_ANSWERS_SIZE bytes
+export const NB_RX_ANSWERS = 104; // u32 address of NB_RX_ANSWERS_SIZE bytes
 
 /** What the front end can receive. */
 export const FE_SG = 1;
@@ -35,12 +38,21 @@ export const FE_GSO6 = 4;
 export const FE_CSUM4 = 8;
 export const FE_CSUM6 = 16;
 
-/** Responses being prepared, one of 256 entries a RX slot. */
-export const NB_META_SIZE = 4096;
-export const META_ENTRY = 16;
-export const META_RESPONSE = 0; // u64: the response as it will stand in the ring
-export const META_KIND = 8; // u32: META_*
-export const META_FRAME = 12; // u32, on a head: its descriptor
+/**
+ * Responses are made in private memory and written to the ring as they are shown: a slot that is not answered yet holds
+ * its request, for whoever serves the ring after us. By slot: 256 × u32, a TX response with ANSWERED flipped (0: none)…
+ */
+export const NB_TX_ANSWERS_SIZE = 1024;
+/** A bit that no status differs in: with it flipped, no response is 0. */
+export const ANSWERED = 0x40000000;
+/** …and 256 × u64, a RX response. */
+export const NB_RX_ANSWERS_SIZE = 2048;
+
+/** What is behind a RX response, one of 256 entries a slot. */
+export const NB_META_SIZE = 2048;
+export const META_ENTRY = 8;
+export const META_KIND = 0; // u32: META_*
+export const META_FRAME = 4; // u32, on a head: its descriptor
 export const META_REST = 0; // a further data slot
 export const META_EXTRA = 1;
 export const META_HEAD = 2;

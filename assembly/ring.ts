@@ -14,6 +14,12 @@ import {
 } from '../src/abi/ring';
 
 export const RING_MASK: u32 = NETIF_RING_SIZE - 1;
+/**
+ * The last word of the header's padding (ring.h: __pad), which both ends leave alone: where rsp_prod will be once the
+ * back end has written the responses that it is about to show. Dies it in between, its successor knows which slots are
+ * answered, though it cannot tell by their bytes.
+ */
+const RING_SHOWING = RING_ENTRIES - 4;
 
 export function txEntry(ring: u32, index: u32): u32 {
   return ring + RING_ENTRIES + (index & RING_MASK) * TX_ENTRY_SIZE;
@@ -36,6 +42,17 @@ export function pushResponses(ring: u32, from: u32, to: u32): bool {
   atomic.store<u32>(ring + RING_RSP_PROD, to);
   const wanted = atomic.load<u32>(ring + RING_RSP_EVENT);
   return to - wanted < to - from;
+}
+
+/** Says which responses are about to be written into the ring: those up to `to`. */
+export function beginResponses(ring: u32, to: u32): void {
+  store<u32>(ring + RING_SHOWING, to);
+}
+
+/** Up to where a predecessor had begun to write responses, which it showed up to `at`: `at` itself when all is well. */
+export function begunResponses(ring: u32, at: u32): u32 {
+  const to = load<u32>(ring + RING_SHOWING);
+  return to - at <= min<u32>(reqProd(ring) - at, NETIF_RING_SIZE) ? to : at;
 }
 
 /** RING_PUSH_REQUESTS_AND_CHECK_NOTIFY: true when the back end asked to be woken for one of these. */

@@ -39,6 +39,7 @@ export interface Loops {
   netbackBounce(nb: number, list: number, from: number, n: number, frames: number, bounce: number): number;
   netbackBounced(nb: number, segments: number): void;
   netbackPublishTx(nb: number): number;
+  netbackResume(nb: number): number;
   netbackArmTx(nb: number): number;
   netbackPush(nb: number, list: number, from: number, n: number, now: number): number;
   dropGroups(counters: number, list: number, from: number, n: number): void;

@@ -15,7 +15,7 @@ import type { Port } from './port.js';
 
 /** Rounds without a frame after which a port may be parked. */
 const QUIET_ROUNDS = 16;
-/** ms that all frames of a source may wait before those for the slowest receiver are given up. */
+/** ms that all frames of a source may wait, or hold up all others, before those for the slowest receiver are given up. */
 const BLOCKED_MOST = 10;
 
 export interface AttachOptions {
@@ -118,7 +118,8 @@ export class Engine {
       if (n === 0) continue;
       this.#quiet[port.id] = 0;
       this.forwarding.touch(port.id);
-      if (waiting === BURST) this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
+      if (waiting === BURST || (waiting > 0 && port.cramped === true))
+        this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
       this.#route(port, n, now);
       const left = port.release(n);
       this.#flying[port.id] = left;
@@ -184,6 +185,7 @@ export class Engine {
       port.flush();
       if (port.fenced !== 0) this.#fence(port); // the direct lane found it out
     }
+    for (let i = 1; i <= n; i++) this.#ports[u32[touched + i]]?.answer?.();
     this.forwarding.untouch();
   }
 

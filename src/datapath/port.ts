@@ -29,6 +29,13 @@ export interface Port {
   release(n: number): number;
   /** End of a round: shows the peer what is new and wakes it if it asked for that. */
   flush(): void;
+  /**
+   * Then, with all ports flushed: tells the peer which of its own frames are done. Whoever dies before leaves them to be
+   * delivered again; after this they have been delivered, to receivers that know.
+   */
+  answer?(): void;
+  /** Its peer cannot send before the oldest frame in flight is done with. */
+  readonly cramped?: boolean;
   /** Before sleeping, with `waiting` frames in flight: asks to be woken. True when there is work already. */
   arm(waiting: number): boolean;
   /** Its peer signalled through descriptor number `index` of `descriptors`. */

@@ -18,24 +18,25 @@ import {
   NB_META_SIZE,
   NB_PATIENCE,
   NB_PORT,
-  NB_RX_CONS,
-  NB_RX_PUBLISHED,
+  NB_RX_ANSWERS,
+  NB_RX_ANSWERS_SIZE,
   NB_RX_RING,
-  NB_RX_RSP,
   NB_SEGS,
   NB_SEGS_MAX,
   NB_SIZE,
+  NB_TX_ANSWERS,
+  NB_TX_ANSWERS_SIZE,
   NB_TX_CONS,
   NB_TX_PUBLISHED,
   NB_TX_RING,
-  NB_TX_RSP,
   PATIENCE_MOST,
   PUSH_CSUM,
   PUSH_DONE,
   PUSH_FLUSH,
   PUSH_FULL,
 } from '../../assembly/netif_layout.js';
-import { RING_RSP_PROD } from '../abi/ring.js';
+import { XEN_NETIF_NR_SLOTS_MIN } from '../abi/netif.js';
+import { NETIF_RING_SIZE } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { countUp } from '../datapath/counters.js';
@@ -45,8 +46,13 @@ import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/so
 import type { Transfer } from '../transfer/transfer.js';
 import { ControlRing } from './control_ring.js';
 
-/** Bytes of arena for a queue's private state. */
-const CONTROL = NB_SIZE + NB_META_SIZE + SOFTWARE_SIZE;
+/** Within a queue's private state. */
+const META = NB_SIZE;
+const RX_ANSWERS = META + NB_META_SIZE;
+const TX_ANSWERS = RX_ANSWERS + NB_RX_ANSWERS_SIZE;
+const SOFTWARE = TX_ANSWERS + NB_TX_ANSWERS_SIZE;
+const CONTROL = SOFTWARE + SOFTWARE_SIZE;
+/** Bytes of arena for it. */
 export const NETBACK_MEMORY = CONTROL + CT_SIZE;
 /** Private copies of frames for receivers that cannot take grants: 64 KiB a descriptor, touched only then. */
 export const BOUNCE_SIZE = BURST * 65536;
@@ -124,6 +130,8 @@ export class NetbackPort implements Port, SegmentSink {
   /** The round's clock, for the segments of a frame. */
   #now = 1;
   readonly #control: ControlRing | undefined;
+  /** The round's flush woke the guest's receiving half. */
+  #notified = false;
   /** NB_TX_CONS when it was pulled from last. */
   #pulledAt = 0;
 
@@ -149,25 +157,17 @@ export class NetbackPort implements Port, SegmentSink {
     this.list = this.#block.list;
     this.counters = this.#block.counters;
     fillList(arena, this.#block);
-    this.#software = new SoftwareOffload(arena, loops, options.memory + NB_SIZE + NB_META_SIZE);
-    // A fresh ring begins at 0. One that a predecessor of ours served goes on where its responses end: requests
-    // without an answer come again.
-    const txAt = Atomics.load(arena.u32, (options.txRing + RING_RSP_PROD) / 4);
-    const rxAt = Atomics.load(arena.u32, (options.rxRing + RING_RSP_PROD) / 4);
+    this.#software = new SoftwareOffload(arena, loops, options.memory + SOFTWARE);
     const fields: [number, number][] = [
       [NB_TX_RING, options.txRing],
       [NB_RX_RING, options.rxRing],
-      [NB_TX_CONS, txAt],
-      [NB_TX_RSP, txAt],
-      [NB_TX_PUBLISHED, txAt],
-      [NB_RX_CONS, rxAt],
-      [NB_RX_RSP, rxAt],
-      [NB_RX_PUBLISHED, rxAt],
       [NB_COUNTERS, this.counters],
       [NB_DOMID, options.domid],
       [NB_PORT, this.id],
       [NB_FEATURES, options.features],
-      [NB_META, options.memory + NB_SIZE],
+      [NB_META, options.memory + META],
+      [NB_RX_ANSWERS, options.memory + RX_ANSWERS],
+      [NB_TX_ANSWERS, options.memory + TX_ANSWERS],
       [NB_PATIENCE, PATIENCE_MOST],
       [NB_SEGS, options.segments],
       [NB_SEGS_MAX, Math.min(SEGMENTS_MAX, transfer.most ?? SEGMENTS_MAX)],
@@ -176,7 +176,14 @@ export class NetbackPort implements Port, SegmentSink {
       [NB_CONTROL, options.memory + CONTROL],
     ];
     for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
-    setMulticastControl(arena, options.memory, options.multicastControl === true);
+    const resumed = loops.netbackResume(this.#nb) !== 0;
+    if (resumed) {
+      // What a predecessor showed last it may not have told.
+      this.#notifyTx();
+      if (this.#notifyRx !== this.#notifyTx) this.#notifyRx();
+    }
+    // A list of groups that a predecessor kept died with it, and no filter is better than an empty list.
+    setMulticastControl(arena, options.memory, options.multicastControl === true && !resumed);
     if (options.control) {
       const { segments, domid } = options;
       const { counters } = this;
@@ -188,6 +195,12 @@ export class NetbackPort implements Port, SegmentSink {
 
   get fenced(): number {
     return this.#u32[(this.#nb + NB_FENCED) / 4];
+  }
+
+  /** Its ring has no room for another packet until the oldest frame is answered. */
+  get cramped(): boolean {
+    const unanswered = this.#u32[(this.#nb + NB_TX_CONS) / 4] - this.#u32[(this.#nb + NB_TX_PUBLISHED) / 4];
+    return unanswered >>> 0 > NETIF_RING_SIZE - XEN_NETIF_NR_SLOTS_MIN;
   }
 
   pull(waiting: number): number {
@@ -264,10 +277,13 @@ export class NetbackPort implements Port, SegmentSink {
     // A vif whose whole turn was the direct lane's was not pulled from, and has nothing in flight.
     if (this.#control?.due && this.#u32[(this.#nb + NB_TX_CONS) / 4] !== this.#pulledAt)
       this.#serveControl(this.#control, 0);
-    const tx = this.#loops.netbackPublishTx(this.#nb);
-    const rx = this.#loops.netbackPublishRx(this.#nb);
-    if (tx) this.#notifyTx();
-    if (rx && !(tx && this.#notifyTx === this.#notifyRx)) this.#notifyRx();
+    this.#notified = this.#loops.netbackPublishRx(this.#nb) !== 0;
+    if (this.#notified) this.#notifyRx();
+  }
+
+  answer(): void {
+    const wake = this.#loops.netbackPublishTx(this.#nb) !== 0;
+    if (wake && !(this.#notified && this.#notifyTx === this.#notifyRx)) this.#notifyTx();
   }
 
   arm(waiting: number): boolean {

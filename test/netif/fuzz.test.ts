@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { COUNTERS_SIZE } from '../../assembly/counters.js';
 import { F_VERDICT, VERDICT_GROUP } from '../../assembly/layout.js';
-import { NB_TX_RSP } from '../../assembly/netif_layout.js';
+import { NB_TX_CONS } from '../../assembly/netif_layout.js';
 import { GTF_reading, GTF_writing } from '../../src/abi/grant_table.js';
 import type { Loops } from '../../src/arena/loops.js';
 import { FENCE_NAMES } from '../../src/datapath/counters.js';
@@ -182,7 +182,7 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     if (evil.netback.fenced === 0) {
       // It may have had a frame received into its own ring: what the ring says then is a lie as well.
       if (arena.u32[evil.txRing / 4] !== evil.txProd) sender.lied = true;
-      const responses = arena.u32[(evil.vif.memory + NB_TX_RSP) / 4];
+      const responses = arena.u32[(evil.vif.memory + NB_TX_CONS) / 4];
       assert.ok(((evil.txProd - responses) | 0) >= 0 || sender.lied, `${when}: more responses than requests`);
     } else {
       const [answered, received, why] = [evil.txAnswered, evil.rxAnswered, evil.netback.fenced];
