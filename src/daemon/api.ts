@@ -60,9 +60,9 @@ export interface UplinkInfo {
   readonly absent: string | null;
 }
 
-/** initialising: waiting for the front end; fenced: the front end broke the protocol and was cut off; absent: its
+/** initialising: waiting for the front end; fenced: the front end broke the protocol and was cut off; foreign: another driver has it; absent: its
  * interface is gone, and comes back into use when it is there again. */
-export type VifState = 'initialising' | 'connected' | 'closing' | 'closed' | 'fenced' | 'absent';
+export type VifState = 'initialising' | 'connected' | 'closing' | 'closed' | 'fenced' | 'foreign' | 'absent';
 
 /**
  * netif: a guest's vif in user space; tap: the host's own; kernel: an attached interface; crossing: the tap between

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { writeVifNodes } from '../../src/daemon/vif_nodes.js';
-import { NetbackDriver, type VifConnector } from '../../src/netif/backend.js';
+import { NetbackDriver } from '../../src/netif/backend.js';
 import { Frontend, type FrontendOffer } from '../../src/netif/frontend.js';
 import type { FrontendKeys } from '../../src/netif/frontend_keys.js';
+import type { VifConnector } from '../../src/netif/vif_connector.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 
 const RINGS: FrontendOffer = { txRef: 9, rxRef: 10, eventPorts: [1, 2] };
@@ -37,7 +38,7 @@ async function setUp() {
   const guest = xenstored.connect(7);
   const frontend = new Frontend(guest);
   const close = async () => {
-    await driver.close();
+    await driver.close('keep');
     await xenstored.close();
   };
   return { connector, driver, guest, frontend, warnings, close };
