@@ -109,7 +109,7 @@ class RunningDaemon implements Daemon {
     const arena = Arena.create(ARENA_SIZE);
     const hypervisor = new Hypervisor(arena, instantiateLoops(arena));
     this.#own(() => hypervisor.close());
-    const shard = new Shard(arena, hypervisor.records);
+    const shard = new Shard(arena, hypervisor);
     this.#own(() => shard.close());
     shard.onFailure = (error) => {
       this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);

@@ -12,7 +12,7 @@ import { MAP_TABLES, MAP_WINDOW } from '../transfer/map.js';
 import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
 import { STATIC_PAGES } from '../transfer/static.js';
 import type { TransferName } from '../transfer/transfer.js';
-import type { Hypervisor } from '../xen/embedded/hypervisor.js';
+import type { Platform } from '../xen/platform.js';
 import { parseMac } from './addresses.js';
 import { Undo } from './undo.js';
 
@@ -40,7 +40,7 @@ export class Vifs implements VifConnector {
   /** A vif takes part, or no longer: who mirrors the forwarding table follows. May throw SetupError when one is to take part. */
   onMac: (mac: string, takesPart: boolean) => void = () => {};
   readonly #arena: Arena;
-  readonly #hypervisor: Hypervisor;
+  readonly #platform: Platform;
   readonly #shard: Shard;
   readonly #ports: PortIds;
   readonly #transferOf: (domid: number) => TransferName;
@@ -49,13 +49,13 @@ export class Vifs implements VifConnector {
 
   constructor(
     arena: Arena,
-    hypervisor: Hypervisor,
+    platform: Platform,
     shard: Shard,
     ports: PortIds,
     transferOf: (domid: number) => TransferName,
   ) {
     this.#arena = arena;
-    this.#hypervisor = hypervisor;
+    this.#platform = platform;
     this.#shard = shard;
     this.#ports = ports;
     this.#transferOf = transferOf;
@@ -93,7 +93,7 @@ export class Vifs implements VifConnector {
 
   async #attach(vif: VifIdentity, keys: FrontendKeys, undo: Undo): Promise<Omit<Connected, 'release'>> {
     const { domid } = vif;
-    const domain = this.#hypervisor.domain(domid);
+    const domain = this.#platform.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
     const name = `${domain.name}/${vif.handle}`;
     const allocate = (bytes: number, what: string) => {
@@ -103,18 +103,19 @@ export class Vifs implements VifConnector {
     };
     const rings = allocate(3 * PAGE_SIZE, 'rings');
     const references = [keys.txRef, keys.rxRef, ...(keys.control ? [keys.control.ref] : [])];
-    this.#hypervisor.grants.map(domid, references, rings, true);
-    undo.push(() => this.#hypervisor.grants.unmap(domid, references, rings));
+    this.#platform.grants.map(domid, references, rings, true);
+    undo.push(() => this.#platform.grants.unmap(domid, references, rings));
     const bind = (remote: number) => {
-      const local = this.#hypervisor.bindInterdomain(domid, remote);
-      undo.push(() => this.#hypervisor.unbind(local));
-      return this.#hypervisor.channel(local);
+      const local = this.#shard.events.bindInterdomain(domid, remote);
+      undo.push(() => this.#shard.events.unbind(local));
+      return this.#shard.events.channel(local);
     };
     const channels = keys.eventPorts.map(bind);
     const control = keys.control && {
       ring: rings + 2 * PAGE_SIZE,
       channel: bind(keys.control.eventPort),
     };
+    this.#platform.wakeOnUnmap(rings, channels[0].port);
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));

@@ -6,7 +6,8 @@ import { SEGMENTS_SIZE } from '../netif/netback_port.js';
 import { SetupError } from '../sys/errors.js';
 import { createEventFd, drain, signal } from '../sys/eventfd.js';
 import { close } from '../sys/libc.js';
-import { IOVECS_SIZE } from '../xen/embedded/grants.js';
+import type { EventChannels } from '../xen/event_channels.js';
+import type { Platform, ThreadShare } from '../xen/platform.js';
 import {
   HEARTBEAT_SIZE,
   type PortSpec,
@@ -32,6 +33,7 @@ export class Shard {
   onBlocked: (fd: number) => void = () => {};
   /** The thread died by a fault of ours. */
   onFailure: (error: Error) => void = () => {};
+  readonly #share: ThreadShare | undefined;
   readonly #arena: Arena;
   readonly #worker: Worker;
   readonly #port: MessagePort;
@@ -47,14 +49,14 @@ export class Shard {
   /** Why the thread is no more; whoever asks it for something is told at once. */
   #failure: Error | undefined;
 
-  /** `records`: the domain records, or 0 where there are no domains (a guest). */
-  constructor(arena: Arena, records = 0) {
+  /** `platform`: whose domains its netbacks serve; without one it serves a guest, whose event channels are eventfds. */
+  constructor(arena: Arena, platform?: Platform) {
     this.#arena = arena;
+    this.#share = platform?.openThread();
     this.#memory = arena.allocate(MEMORY, 'a datapath thread');
     this.#controlFd = createEventFd();
     const segments = this.#memory;
-    const iovecs = segments + SEGMENTS_SIZE;
-    const forwarding = iovecs + IOVECS_SIZE;
+    const forwarding = segments + SEGMENTS_SIZE;
     this.#heartbeat = forwarding + Math.ceil(FORWARDING_SIZE / 8) * 8;
     const start: ShardStart = {
       memory: arena.memory,
@@ -62,8 +64,7 @@ export class Shard {
       forwarding,
       segments,
       heartbeat: this.#heartbeat,
-      records,
-      iovecs,
+      platform: this.#share?.start ?? { kind: 'embedded', records: 0, iovecs: 0 },
     };
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
@@ -75,9 +76,15 @@ export class Shard {
     this.#worker.on('error', (error) => this.#failed(error));
     process.once('exit', this.#onExit);
     port1.on('message', (message: ShardMessage) => this.#heard(message));
-    if (records === 0) return; // a guest's back end is the daemon
+    if (platform?.kind !== 'embedded') return; // a guest's back end is the daemon; Xen's notify never blocks
     this.#watch = setInterval(() => this.#lookAtHeartbeat(), WATCH);
     this.#watch.unref();
+  }
+
+  /** The event channels that this thread hears. */
+  get events(): EventChannels {
+    if (!this.#share) throw new Error('a guest asks for its event channels where it was made');
+    return this.#share.events;
   }
 
   /** Resolves when the port takes part; a tap's answer says how it is read and written. */
@@ -106,6 +113,7 @@ export class Shard {
     this.#port.close();
     close(this.#controlFd);
     this.#arena.free(this.#memory, MEMORY);
+    this.#share?.close();
   }
 
   /** The process ends without `close`: Node waits for the thread then, which may sleep in the kernel. */
@@ -158,4 +166,4 @@ export class Shard {
   }
 }
 
-const MEMORY = SEGMENTS_SIZE + IOVECS_SIZE + FORWARDING_SIZE + 64 + HEARTBEAT_SIZE;
+const MEMORY = SEGMENTS_SIZE + FORWARDING_SIZE + 64 + HEARTBEAT_SIZE;

@@ -3,6 +3,8 @@
  * frees after the detach) and descriptors (process-wide, owned by the owner).
  */
 import type { TransferName } from '../transfer/transfer.js';
+import type { Channel } from '../xen/event_channels.js';
+import type { ThreadStart } from '../xen/platform.js';
 
 export interface TapSpec {
   readonly kind: 'tap';
@@ -20,12 +22,6 @@ export interface TapSpec {
   readonly isolated?: boolean;
 }
 
-/** Descriptors of one event channel. */
-export interface ChannelSpec {
-  readonly notifyFd: number;
-  readonly waitFd: number;
-}
-
 export interface NetbackSpec {
   readonly kind: 'netback';
   readonly id: number;
@@ -39,9 +35,9 @@ export interface NetbackSpec {
   readonly memory: number;
   readonly bounce: number;
   /** One event channel, or TX then RX. */
-  readonly channels: readonly ChannelSpec[];
+  readonly channels: readonly Channel[];
   /** Its control ring, mapped, with an event channel of its own. */
-  readonly control?: { readonly ring: number; readonly channel: ChannelSpec } | undefined;
+  readonly control?: { readonly ring: number; readonly channel: Channel } | undefined;
   readonly multicastControl: boolean;
   readonly transfer: TransferName;
   /** What a mapping cache, or a table of announced pages, needs; or ("map") a window and its requests. */
@@ -63,7 +59,7 @@ export interface NetfrontSpec {
   readonly features: number;
   readonly block: number;
   readonly memory: number;
-  readonly channels: readonly ChannelSpec[];
+  readonly channels: readonly Channel[];
 }
 
 export type PortSpec = TapSpec | NetbackSpec | NetfrontSpec;
@@ -77,9 +73,7 @@ export interface ShardStart {
   readonly segments: number;
   /** HEARTBEAT_SIZE bytes, see below. */
   readonly heartbeat: number;
-  /** Where there are domains: their records, and IOVECS_SIZE bytes for this thread; else 0. */
-  readonly records: number;
-  readonly iovecs: number;
+  readonly platform: ThreadStart;
 }
 
 /** u32 rounds; u32 descriptor being signalled right now, + 1 (0 = none); u32 1: the process ends, stop at once. */

@@ -13,7 +13,7 @@ import type { Port } from '../datapath/port.js';
 import { type NetbackOptions, NetbackPort, type Notify } from '../netif/netback_port.js';
 import { NetfrontPort } from '../netif/netfront_port.js';
 import { Epoll } from '../sys/epoll.js';
-import { clear, signal } from '../sys/eventfd.js';
+import { clear } from '../sys/eventfd.js';
 import { batchPolicy } from '../sys/sched.js';
 import { TapPort } from '../tap/tap_port.js';
 import { GrantCopy } from '../transfer/grant_copy.js';
@@ -21,16 +21,10 @@ import { MapUnmap } from '../transfer/map.js';
 import { Persistent } from '../transfer/persistent.js';
 import { Static } from '../transfer/static.js';
 import type { Transfer } from '../transfer/transfer.js';
-import { EmbeddedGrantTable } from '../xen/embedded/grants.js';
-import type {
-  ChannelSpec,
-  NetbackSpec,
-  NetfrontSpec,
-  PortSpec,
-  ShardMessage,
-  ShardRequest,
-  ShardStart,
-} from './spec.js';
+import { EmbeddedThread } from '../xen/embedded/thread.js';
+import { type Channel, EVENTS_TOKEN } from '../xen/event_channels.js';
+import type { ThreadPlatform } from '../xen/platform.js';
+import type { NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
 
 const CONTROL = 0xffffffff;
 /** ms between looks at frames that wait for a receiver. */
@@ -44,16 +38,20 @@ class DatapathThread {
   readonly #arena = Arena.attach(start.memory);
   readonly #epoll = new Epoll();
   readonly #ports = new Map<number, Port>();
+  /** By port: the channels whose events are its wake-ups. Other ports have descriptors. */
+  readonly #channels = new Map<number, readonly Channel[]>();
   /** By port: whose pages it moves. */
   readonly #netbacks = new Map<number, NetbackSpec>();
   readonly #heartbeat = start.heartbeat / 4;
   readonly #loops = instantiateLoops(this.#arena, {
     mapPage: (cacheId, address, frame, writable) => this.#mapPage(cacheId, address, frame, writable !== 0),
   });
-  /** RAM files of the domains that have a vif here. */
-  readonly #ramOf = new Map<number, number>();
-  readonly #grants = new EmbeddedGrantTable(this.#arena, this.#loops, start.records, start.iovecs, (domid) =>
-    this.#ramOf.get(domid),
+  readonly #platform: ThreadPlatform = new EmbeddedThread(
+    this.#arena,
+    this.#loops,
+    start.platform,
+    this.#epoll,
+    this.#heartbeat + 1,
   );
   readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
   #running = true;
@@ -79,6 +77,7 @@ class DatapathThread {
       }
     }
     for (const id of [...this.#ports.keys()]) this.#detach(id);
+    this.#platform.close();
     this.#epoll.close();
   }
 
@@ -92,7 +91,17 @@ class DatapathThread {
     for (let i = 0; i < n; i++) {
       const token = this.#epoll.token(i);
       if (token === CONTROL) this.#requests();
+      else if (token === EVENTS_TOKEN) this.#events();
       else this.#engine.wake(token >>> 2, token & 3);
+    }
+  }
+
+  #events(): void {
+    const { events } = this.#platform;
+    const n = events.collect();
+    for (let i = 0; i < n; i++) {
+      const token = events.token(i);
+      this.#engine.wake(token >>> 2, token & 3);
     }
   }
 
@@ -131,18 +140,30 @@ class DatapathThread {
     const { uplink = false, isolated = false } = spec.kind === 'tap' ? spec : {};
     if (!this.#engine.attach(port, { ...(mac ? { mac } : {}), anySource: uplink, isolated })) {
       port.close();
-      this.#forgetRam(spec.id);
+      this.#forget(spec.id);
       throw new Error(`${spec.name}: its MAC belongs to another port`);
     }
     this.#ports.set(port.id, port);
     if (uplink) this.#engine.forwarding.uplink(port.id);
     try {
-      for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
+      this.#listen(port, spec);
     } catch (error) {
       this.#detach(port.id); // the owner frees its memory when this fails
       throw error;
     }
     return port instanceof TapPort ? { io: port.io.kind } : {};
+  }
+
+  /** Its wake-ups come out of the wait from now on. */
+  #listen(port: Port, spec: PortSpec): void {
+    if (spec.kind === 'tap') {
+      for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
+      return;
+    }
+    const control = spec.kind === 'netback' ? spec.control?.channel : undefined;
+    const channels = control ? [...spec.channels, control] : spec.channels;
+    this.#channels.set(port.id, channels);
+    for (const [i, channel] of channels.entries()) this.#platform.events.add(channel, (port.id << 2) | i);
   }
 
   #open(spec: PortSpec): Port {
@@ -159,7 +180,7 @@ class DatapathThread {
 
   #openNetback(spec: NetbackSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
     this.#netbacks.set(spec.id, spec);
-    this.#ramOf.set(spec.domid, spec.cache.ramFd);
+    this.#platform.admit(spec.domid, spec.cache.ramFd);
     const transfer = this.#transfer(spec);
     const { segments } = start;
     let control: NetbackOptions['control'];
@@ -175,34 +196,38 @@ class DatapathThread {
 
   #transfer(spec: NetbackSpec): Transfer {
     const { domid, block: counters } = spec;
+    const { grants, records } = this.#platform;
     if (spec.transfer === 'grant-copy')
-      return new GrantCopy(this.#loops, this.#grants, counters, start.records + domid * DOM_SIZE);
+      return new GrantCopy(this.#loops, grants, counters, records && records + domid * DOM_SIZE);
     if (spec.transfer === 'map') {
       const { window, tables: requests } = spec.cache;
-      const memory = { domains: start.records, window, requests, counters };
-      return new MapUnmap(this.#arena, this.#loops, this.#grants, memory);
+      const memory = { domains: records, window, requests, counters };
+      return new MapUnmap(this.#arena, this.#loops, grants, memory);
     }
-    const cache = { ...spec.cache, id: spec.id, domid, domains: start.records, counters };
+    const cache = { ...spec.cache, id: spec.id, domid, domains: records, counters };
     const kind = spec.transfer === 'static' ? Static : Persistent;
-    return new kind(this.#arena, this.#loops, this.#grants, cache);
+    return new kind(this.#arena, this.#loops, grants, cache);
   }
 
   #detach(id: number): void {
     const port = this.#ports.get(id);
     if (!port) return;
-    for (const fd of port.descriptors) this.#epoll.remove(fd);
+    const channels = this.#channels.get(id);
+    this.#channels.delete(id);
+    for (const channel of channels ?? []) this.#platform.events.remove(channel);
+    if (!channels) for (const fd of port.descriptors) this.#epoll.remove(fd);
     this.#ports.delete(id);
-    this.#forgetRam(id);
     this.#engine.detach(id);
+    this.#forget(id);
   }
 
-  /** The owner closes the domain's RAM file once no vif of it is here. */
-  #forgetRam(id: number): void {
+  /** The owner lets go of the domain's memory once no vif of it is here. */
+  #forget(id: number): void {
     const gone = this.#netbacks.get(id);
     if (!gone) return;
     this.#netbacks.delete(id);
-    this.#ramOf.delete(gone.domid);
-    for (const { domid, cache } of this.#netbacks.values()) this.#ramOf.set(domid, cache.ramFd);
+    for (const { domid } of this.#netbacks.values()) if (domid === gone.domid) return;
+    this.#platform.forget(gone.domid);
   }
 
   /** Frames of other ports that a software offload has to read. */
@@ -213,26 +238,16 @@ class DatapathThread {
     }
   }
 
-  #notifiers(channels: readonly ChannelSpec[]): [Notify, Notify] {
-    const [tx, rx] = channels.map((channel) => () => {
-      // A peer can make this write block (it shares the open file); the owner watches and drains it then.
-      this.#arena.u32[this.#heartbeat + 1] = channel.notifyFd + 1;
-      signal(channel.notifyFd);
-      this.#arena.u32[this.#heartbeat + 1] = 0;
-    });
+  #notifiers(channels: readonly Channel[]): [Notify, Notify] {
+    const [tx, rx] = channels.map((channel) => this.#platform.events.notifier(channel));
     return [tx, rx ?? tx];
   }
 
-  #mapPage(cacheId: number, address: number, frame: number, writable: boolean): number {
-    const ramFd = this.#netbacks.get(cacheId)?.cache.ramFd;
-    if (ramFd === undefined) return -22;
-    try {
-      if (frame >>> 0 === NO_FRAME) this.#arena.unmap(address, 4096);
-      else this.#arena.map(address, 4096, ramFd, frame * 4096, writable);
-      return 0;
-    } catch {
-      return -12; // too many mappings: the frame is dropped as bad-grant, the vif goes on
-    }
+  #mapPage(cacheId: number, address: number, page: number, writable: boolean): number {
+    if (page >>> 0 === NO_FRAME) return this.#platform.unmapPage(address);
+    const domid = this.#netbacks.get(cacheId)?.domid;
+    // Too many mappings: the frame is dropped as bad-grant, the vif goes on.
+    return domid === undefined ? -22 : this.#platform.mapPage(domid, address, page, writable);
   }
 
   #say(message: ShardMessage): void {

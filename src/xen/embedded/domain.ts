@@ -8,7 +8,7 @@ import { SetupError, SysError } from '../../sys/errors.js';
 import { createEventFd } from '../../sys/eventfd.js';
 import { close } from '../../sys/libc.js';
 import { mapAnywhere, sealedMemory, unmap } from '../../sys/memory.js';
-import type { Channel } from '../event_channels.js';
+import type { BackendDomain } from '../platform.js';
 import { type DomainMemory, recordDomain } from './grants.js';
 
 export interface DomainShape {
@@ -35,7 +35,7 @@ interface EventPort {
   bound: boolean;
 }
 
-export class Domain implements DomainMemory {
+export class Domain implements DomainMemory, BackendDomain {
   readonly domid: number;
   readonly name: string;
   readonly shape: DomainShape;
@@ -150,7 +150,7 @@ export class Domain implements DomainMemory {
   }
 
   /** EVTCHNOP_bind_interdomain. Throws SetupError: no such port, or bound already. */
-  bindPort(port: number): Channel {
+  bindPort(port: number): { notifyFd: number; waitFd: number } {
     const found = this.#ports.get(port);
     if (!found) throw new SetupError(`event channel ${port} of domain ${this.domid}: no such port`);
     if (found.bound) throw new SetupError(`event channel ${port} of domain ${this.domid}: already bound`);

@@ -1,6 +1,6 @@
 /**
  * The embedded platform's hypervisor, in the daemon: it makes domains and knows their memory and event channels.
- * It runs on the thread that owns the arena; datapath threads are told what they need of a domain when a vif of
+ * To a back end it is the Platform. It runs on the thread that owns the arena; datapath threads are told what they need of a domain when a vif of
  * it is attached.
  */
 import { DOMAINS_MAX } from '../../../assembly/grant_layout.js';
@@ -9,10 +9,12 @@ import type { Loops } from '../../arena/loops.js';
 import { SetupError } from '../../sys/errors.js';
 import type { Channel, EventChannels } from '../event_channels.js';
 import type { GrantTable } from '../grant_table.js';
+import type { Platform, ThreadShare } from '../platform.js';
 import { DEFAULT_SHAPE, Domain, type DomainShape } from './domain.js';
 import { DOMAINS_SIZE, EmbeddedGrantTable, IOVECS_SIZE } from './grants.js';
 
-export class Hypervisor implements EventChannels {
+export class Hypervisor implements Platform, EventChannels {
+  readonly kind = 'embedded';
   /** Arena address of the domain records, for every thread. */
   readonly records: number;
   readonly grants: GrantTable;
@@ -66,8 +68,9 @@ export class Hypervisor implements EventChannels {
   bindInterdomain(domid: number, remotePort: number): number {
     const domain = this.#domains.get(domid);
     if (!domain) throw new SetupError(`event channel ${remotePort}: no domain ${domid}`);
-    const channel = domain.bindPort(remotePort);
+    const ends = domain.bindPort(remotePort);
     const port = this.#nextPort++;
+    const channel = { ...ends, port };
     this.#local.set(port, { domid, remotePort, channel });
     return port;
   }
@@ -84,6 +87,18 @@ export class Hypervisor implements EventChannels {
     if (!end) throw new SetupError(`event channel: no local port ${port}`);
     return end.channel;
   }
+
+  openThread(): ThreadShare {
+    const iovecs = this.#arena.allocate(IOVECS_SIZE, 'grant copies');
+    return {
+      events: this,
+      start: { kind: 'embedded', records: this.records, iovecs },
+      close: () => this.#arena.free(iovecs, IOVECS_SIZE),
+    };
+  }
+
+  /** A guest of this platform sees the death of the daemon: its sockets close. */
+  wakeOnUnmap(): void {}
 
   /** Ends all domains and gives the arena its pages back. */
   close(): void {
