@@ -76,6 +76,44 @@ export const TABLE: Record<string, HeaderTable> = {
       XEN_NETIF_GREF_SIZE: 'sizeof(struct xen_netif_gref)',
     },
   },
+  gntdev: {
+    headers: [...xenHeaders, 'xen/grant_table.h', 'sys/ioctl.h', 'xen/gntdev.h'],
+    C: {
+      ...offsets('MAP_GRANT_', 'struct ioctl_gntdev_map_grant_ref', 'count index refs'),
+      ...offsets('GRANT_REF_', 'struct ioctl_gntdev_grant_ref', 'domid ref'),
+      GRANT_REF_SIZE: 'sizeof(struct ioctl_gntdev_grant_ref)',
+      ...offsets('UNMAP_GRANT_', 'struct ioctl_gntdev_unmap_grant_ref', 'index count'),
+      UNMAP_GRANT_SIZE: 'sizeof(struct ioctl_gntdev_unmap_grant_ref)',
+      ...offsets(
+        'UNMAP_NOTIFY_',
+        'struct ioctl_gntdev_unmap_notify',
+        'index action PORT:event_channel_port',
+      ),
+      UNMAP_NOTIFY_SIZE: 'sizeof(struct ioctl_gntdev_unmap_notify)',
+      ...offsets('GRANT_COPY_', 'struct ioctl_gntdev_grant_copy', 'count segments'),
+      GRANT_COPY_SIZE: 'sizeof(struct ioctl_gntdev_grant_copy)',
+      ...offsets('COPY_', 'struct gntdev_grant_copy_segment', 'source dest len flags status'),
+      COPY_END_REF: `offsetof(struct gntdev_grant_copy_segment, source.foreign.ref)`,
+      COPY_END_OFFSET: `offsetof(struct gntdev_grant_copy_segment, source.foreign.offset)`,
+      COPY_END_DOMID: `offsetof(struct gntdev_grant_copy_segment, source.foreign.domid)`,
+      COPY_SEGMENT_SIZE: 'sizeof(struct gntdev_grant_copy_segment)',
+    },
+  },
+  evtchn: {
+    headers: [...xenHeaders, 'xen/xen.h', 'sys/ioctl.h', 'xen/evtchn.h'],
+    C: {
+      ...offsets('BIND_', 'struct ioctl_evtchn_bind_interdomain', 'remote_domain remote_port'),
+      BIND_INTERDOMAIN_SIZE: 'sizeof(struct ioctl_evtchn_bind_interdomain)',
+    },
+  },
+  gntalloc: {
+    headers: [...xenHeaders, 'sys/ioctl.h', 'xen/gntalloc.h'],
+    C: {
+      ...offsets('ALLOC_GREF_', 'struct ioctl_gntalloc_alloc_gref', 'domid flags count index IDS:gref_ids'),
+      ...offsets('DEALLOC_GREF_', 'struct ioctl_gntalloc_dealloc_gref', 'index count'),
+      DEALLOC_GREF_SIZE: 'sizeof(struct ioctl_gntalloc_dealloc_gref)',
+    },
+  },
   grant_table: {
     headers: [...xenHeaders, 'xen/grant_table.h'],
     C: {
