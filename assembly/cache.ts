@@ -1,16 +1,16 @@
 // The mapping cache: granted pages stay mapped, a table says where (transfer "persistent").
 import {
-  GNTST_bad_copy_arg,
   GNTST_bad_gntref,
+  GNTST_general_error,
   GNTST_no_device_space,
   GNTST_okay,
   GNTST_permission_denied,
   GRANT_ENTRY_SIZE,
+  GTF_permit_access,
   GTF_readonly,
 } from '../src/abi/grant_table';
 import { C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES } from './counters';
 import { domainOf, entryAllows, GRANT_BUSY } from './domains';
-import { fragOf } from './frame';
 import {
   CACHE_CAPACITY,
   CACHE_COUNTERS,
@@ -21,6 +21,7 @@ import {
   CACHE_GRANTS,
   CACHE_ID,
   CACHE_KIND,
+  CACHE_PINS,
   CACHE_SLOT,
   CACHE_SLOTS,
   CACHE_STATIC,
@@ -37,31 +38,19 @@ import {
   SLOT_LENT,
 } from './grant_layout';
 import { mapPage } from './host';
-import {
-  F_NFRAGS,
-  F_SETTLED,
-  G_ADDR,
-  G_DOM,
-  G_GREF,
-  G_LEN,
-  G_OFF,
-  PAGE_SIZE,
-  S_DST_ADDR,
-  S_DST_DOM,
-  S_DST_GREF,
-  S_DST_OFF,
-  S_LEN,
-  S_SRC_ADDR,
-  S_SRC_DOM,
-  S_SRC_GREF,
-  S_SRC_OFF,
-  S_STATUS,
-} from './layout';
+import { PAGE_SIZE } from './layout';
 import { count } from './memory';
-import { segAt } from './segment_list';
 
 /** Why the last `cachedPage` returned 0. */
 let cacheRefusal: i32 = 0;
+
+export function refusedWith(): i32 {
+  return cacheRefusal;
+}
+
+export function refuseWith(status: i32): void {
+  cacheRefusal = status;
+}
 
 // The cache that a batch works on, out of its record for the length of the batch.
 let domain: u32 = 0;
@@ -74,6 +63,7 @@ let tick: u32 = 0;
 let hits: u32 = 0;
 let misses: u32 = 0;
 let announced: bool = false; // CACHE_STATIC
+let pins: bool = false; // CACHE_PINS
 // Neighbouring segments are often pieces of one page: its last look-up is remembered within the batch.
 let lastPage: u32 = 0;
 let lastGref: u32 = 0;
@@ -81,9 +71,10 @@ let lastWrite: bool = false;
 
 /** Takes up a cache for a batch of look-ups. */
 export function cacheBegin(cache: u32): void {
-  domain = domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
+  pins = load<u32>(cache + CACHE_PINS) != 0;
+  domain = pins ? 0 : domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
   table = domain == 0 ? 0 : load<u32>(domain, DOM_TABLE);
-  references = domain == 0 ? 0 : load<u32>(cache + CACHE_GRANTS);
+  references = domain == 0 && !pins ? 0 : load<u32>(cache + CACHE_GRANTS);
   known = load<u32>(cache + CACHE_TABLE);
   slots = load<u32>(cache + CACHE_SLOTS);
   window = load<u32>(cache + CACHE_WINDOW);
@@ -106,9 +97,12 @@ export function cacheEnd(cache: u32): void {
 
 /** In place of a grant table: announced pages are pinned, there is nothing to compare. No table lies there. */
 const NO_TABLE: u32 = 1;
+/** Likewise, where pages are pinned as they are met: their last use is noted. */
+const PINNED: u32 = 2;
 
 /** Address of the grant table that a cache's references lie in, for `mappedPage`; 0 when its domain is gone. */
 export function cacheTable(cache: u32): u32 {
+  if (load<u32>(cache + CACHE_PINS)) return load<u32>(cache + CACHE_KIND) == CACHE_STATIC ? NO_TABLE : PINNED;
   const dom = domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
   if (dom == 0) return 0;
   return load<u32>(cache + CACHE_KIND) == CACHE_STATIC ? NO_TABLE : load<u32>(dom, DOM_TABLE);
@@ -125,6 +119,7 @@ export function mappedPage(
 ): u32 {
   if (gref >= grants) return 0;
   if (grantTable == NO_TABLE) return announcedPage(entries + gref * CACHE_ENTRY, write);
+  if (grantTable == PINNED) return usedPage(entries + gref * CACHE_ENTRY, write, now);
   const grant = atomic.load<u64>(grantTable + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   const entry = entries + gref * CACHE_ENTRY;
   const page = load<u32>(entry, ENTRY_PAGE);
@@ -138,8 +133,15 @@ function announcedPage(entry: u32, write: bool): u32 {
   return write && (load<u32>(entry, ENTRY_GRANT) & GTF_readonly) != 0 ? 0 : load<u32>(entry, ENTRY_PAGE);
 }
 
+/** The same of a page that is pinned while it is mapped, and may be evicted when it is not used. */
+function usedPage(entry: u32, write: bool, now: u32): u32 {
+  const page = announcedPage(entry, write);
+  if (page != 0) store<u32>(entry, now, ENTRY_USED);
+  return page;
+}
+
 /**
- * Arena address of a granted page, mapped now or earlier; 0 when the grant does not allow it, or (`isAnnounced`) was
+ * Arena address of a granted page, mapped now or earlier; 0 when the grant does not allow it, or (`mayCopy`) was
  * not announced.
  */
 export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
@@ -166,7 +168,9 @@ export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
     lastWrite = write;
     return page;
   }
-  const grant = atomic.load<u64>(table + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
+  const grant = pins
+    ? wantedGrant(entry, page, write)
+    : atomic.load<u64>(table + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   if (page != 0 && load<u64>(entry, ENTRY_GRANT) == grant && !(write && (grant & GTF_readonly) != 0)) {
     store<u32>(entry, tick, ENTRY_USED);
     hits++;
@@ -179,9 +183,16 @@ export function cachedPage(cache: u32, gref: u32, write: bool): u32 {
   return page;
 }
 
-/** The cache in use knows announced pages only: what it refuses may still be copied by grant. */
-export function isAnnounced(): bool {
-  return announced;
+/** In place of the entry that cannot be seen: what is mapped already if that will do, else what has to be. */
+function wantedGrant(entry: u32, page: u32, write: bool): u64 {
+  const has = load<u64>(entry, ENTRY_GRANT);
+  if (page != 0 && !(write && (has & GTF_readonly) != 0)) return has;
+  return write ? GTF_permit_access : GTF_permit_access | GTF_readonly;
+}
+
+/** What the cache in use refuses may still be copied by grant: it knows announced pages only, or not the grants. */
+export function mayCopy(): bool {
+  return announced || pins;
 }
 
 /** The slow path: a grant never seen, changed since, or evicted. */
@@ -192,7 +203,7 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
   const old = load<u32>(entry, ENTRY_PAGE);
   count(counters, C_CACHE_MISSES, 1);
   misses++;
-  cacheRefusal = entryAllows(domain, grant, DOM0, write);
+  cacheRefusal = pins ? GNTST_okay : entryAllows(domain, grant, DOM0, write);
   if (cacheRefusal != GNTST_okay) {
     // A grant that ended: what is mapped there is no longer ours to touch. One that is only read-only stays.
     if (old != 0 && load<u64>(entry, ENTRY_GRANT) != grant) {
@@ -213,8 +224,9 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
     if (evicted != gref + 1) count(counters, C_CACHE_EVICTIONS, 1);
   }
   const writable = (grant & GTF_readonly) == 0;
-  if (mapPage(id, page, <u32>(grant >> 32), writable ? 1 : 0) != 0) {
-    cacheRefusal = GNTST_no_device_space;
+  if (mapPage(id, page, pins ? gref : <u32>(grant >> 32), writable ? 1 : 0) != 0) {
+    cacheRefusal = pins ? GNTST_general_error : GNTST_no_device_space;
+    if (pins && old != 0) forget(entry, old); // it was mapped for reading, and is not any more
     return 0;
   }
   store<u64>(entry, grant, ENTRY_GRANT);
@@ -274,69 +286,4 @@ export function cacheTick(cache: u32, floor: u32): u32 {
   store<u32>(cache + CACHE_TICK, next);
   store<u32>(cache + CACHE_FLOOR, floor == 0 ? next : floor);
   return next;
-}
-
-/** Nothing may be done about the last refusal: what was announced for reading is not written by grant copy either. */
-function isRefused(): bool {
-  return !announced || cacheRefusal == GNTST_permission_denied;
-}
-
-/** Replaces granted ends of this cache's domain by mapped addresses. Returns how many segments still need a grant copy. */
-export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
-  const domid = load<u32>(cache + CACHE_DOMID);
-  let left: u32 = 0;
-  cacheBegin(cache);
-  for (let i: u32 = 0; i < n; i++) {
-    const seg = segAt(segs, i);
-    if (load<u32>(seg, S_SRC_ADDR) == 0 && <u32>load<u16>(seg, S_SRC_DOM) == domid) {
-      const page = resolvedPage(cache, seg, S_SRC_GREF, false);
-      if (page != 0) store<u32>(seg, page + load<u16>(seg, S_SRC_OFF), S_SRC_ADDR);
-      else if (isRefused()) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
-    }
-    if (load<u32>(seg, S_DST_ADDR) == 0 && <u32>load<u16>(seg, S_DST_DOM) == domid) {
-      const page = resolvedPage(cache, seg, S_DST_GREF, true);
-      if (page != 0) store<u32>(seg, page + load<u16>(seg, S_DST_OFF), S_DST_ADDR);
-      else if (isRefused()) store<i16>(seg, <i16>cacheRefusal, S_STATUS);
-    }
-    if (load<i16>(seg, S_STATUS) == 0 && (load<u32>(seg, S_SRC_ADDR) == 0 || load<u32>(seg, S_DST_ADDR) == 0))
-      left++;
-  }
-  cacheEnd(cache);
-  return left;
-}
-
-/** `field`: S_SRC_GREF or S_DST_GREF, behind which the offset stands. Behind the page lies another page of the guest's. */
-function resolvedPage(cache: u32, seg: u32, field: u32, write: bool): u32 {
-  if (<u32>load<u16>(seg + field + 4) + load<u16>(seg, S_LEN) > <u32>PAGE_SIZE) {
-    cacheRefusal = GNTST_bad_copy_arg;
-    return 0;
-  }
-  return cachedPage(cache, load<u32>(seg + field), write);
-}
-
-/** Makes the fragments of list[0 … n) readable in place. Returns how many frames have one that the grant does not allow. */
-export function cacheBorrow(cache: u32, list: u32, n: u32, bad: u32): u32 {
-  const domid = load<u32>(cache + CACHE_DOMID);
-  let refused: u32 = 0;
-  cacheBegin(cache);
-  for (let i: u32 = 0; i < n; i++) {
-    const frame = load<u32>(list + (i << 2));
-    if (load<u32>(frame + F_SETTLED)) continue;
-    const frags = load<u32>(frame + F_NFRAGS);
-    for (let k: u32 = 0; k < frags; k++) {
-      const frag = fragOf(frame, k);
-      if (load<u16>(frag, G_LEN) == 0 || load<u32>(frag, G_ADDR) != 0 || <u32>load<u16>(frag, G_DOM) != domid)
-        continue;
-      const page = cachedPage(cache, load<u32>(frag, G_GREF), false);
-      if (page == 0 && announced) continue;
-      if (page == 0) {
-        store<u32>(bad + (refused++ << 2), frame);
-        break;
-      }
-      lend(page);
-      store<u32>(frag, page + load<u16>(frag, G_OFF), G_ADDR);
-    }
-  }
-  cacheEnd(cache);
-  return refused;
 }

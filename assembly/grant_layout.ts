@@ -25,6 +25,7 @@ export const CACHE_COUNTERS = 32; // u32
 export const CACHE_ID = 36; // u32: what the host's mapPage is told
 export const CACHE_GRANTS = 40; // u32 entries in CACHE_TABLE
 export const CACHE_KIND = 44; // u32 CACHE_*
+export const CACHE_PINS = 48; // u32: 1 = a mapping pins its grant (native): entries cannot be seen, references name pages
 /** Maps what is looked up, and compares the grant on each use. */
 export const CACHE_PERSISTENT = 0;
 /** Knows what the front end announced (static.ts), nothing else. */

@@ -1,6 +1,7 @@
 // The hot loops. One instance of this module runs on each datapath thread, over the one arena.
 
-export { cacheBorrow, cacheResolve, cacheTick } from './cache';
+export { cacheTick } from './cache';
+export { cacheBorrow, cacheResolve } from './cache_batch';
 export { csumFold, csumPartial } from './checksum';
 export { flipMark, flipNext, flipPrepare, flipSettle } from './flip';
 export {
@@ -18,6 +19,14 @@ export { laneRun } from './lane';
 export { grantMark, grantUnmark, mapNext, mapPrepare, mapSettle } from './map';
 export { clearCounters, copyBytes } from './memory';
 export { grantFinish, grantNext, grantPrepare, moveLocal } from './move';
+export {
+  foreignPage,
+  nativeFinish,
+  nativeNext,
+  nativePrepare,
+  nativeProbe,
+  nativeProbed,
+} from './native';
 export {
   netbackArmTx,
   netbackBounce,

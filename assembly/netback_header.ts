@@ -1,5 +1,5 @@
 // The first bytes of a guest's frame are brought into its descriptor: all that is ever inspected.
-import { cachedPage, isAnnounced, lend } from './cache';
+import { cachedPage, lend, mayCopy } from './cache';
 import { fragOf } from './frame';
 import { F_HDR_LEN, F_HEADER, F_LEN, F_NFRAGS, G_ADDR, G_DOM, G_GREF, G_LEN, G_OFF } from './layout';
 import { copyBytes } from './memory';
@@ -52,7 +52,7 @@ export function headerInPlace(cache: u32, frame: u32, into: u32): u32 {
     const length = <u32>load<u16>(frag, G_LEN);
     const take = min(length, want - done);
     if (page == 0) {
-      if (!isAnnounced()) return REFUSED;
+      if (!mayCopy()) return REFUSED;
       if (take != 0) nsegs += headerSegment(frame, frag, segAt(into, nsegs), done, take);
       done += take;
       continue;

@@ -3,7 +3,13 @@
 //
 // A pin is what Xen sets for a mapping: GTF_reading and GTF_writing in the grant entry, so that the guest cannot end
 // the grant. Taken away is only what was set here: a ring page that a guest announces, too, stays pinned.
-import { GNTST_bad_gntref, GNTST_no_device_space, GNTST_okay, GTF_readonly } from '../src/abi/grant_table';
+import {
+  GNTST_bad_gntref,
+  GNTST_no_device_space,
+  GNTST_okay,
+  GTF_permit_access,
+  GTF_readonly,
+} from '../src/abi/grant_table';
 import {
   GREF_FLAGS,
   GREF_REF,
@@ -22,6 +28,7 @@ import {
   CACHE_ENTRY,
   CACHE_GRANTS,
   CACHE_ID,
+  CACHE_PINS,
   CACHE_SLOT,
   CACHE_SLOTS,
   CACHE_TABLE,
@@ -62,18 +69,20 @@ function freeIndex(cache: u32, gref: u32): u32 {
 
 /** Maps and pins one page. GNTST_*; a reference that is there already is a bad one. */
 function add(cache: u32, gref: u32, readOnly: bool): i32 {
-  const dom = domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
-  if (dom == 0 || gref >= load<u32>(cache + CACHE_GRANTS)) return GNTST_bad_gntref;
+  const pins = load<u32>(cache + CACHE_PINS) != 0; // where mapping is what pins
+  const dom = pins ? 0 : domainOf(load<u32>(cache + CACHE_DOMAINS), load<u32>(cache + CACHE_DOMID));
+  if ((dom == 0 && !pins) || gref >= load<u32>(cache + CACHE_GRANTS)) return GNTST_bad_gntref;
   const entry = entryOf(cache, gref);
   if (load<u32>(entry, ENTRY_PAGE) != 0) return GNTST_bad_gntref;
   const index = freeIndex(cache, gref);
   if (index == load<u32>(cache + CACHE_CAPACITY)) return GNTST_no_device_space;
-  const grant = pin(dom, gref, DOM0, !readOnly);
+  const grant = pins ? GTF_permit_access : pin(dom, gref, DOM0, !readOnly);
   if (grant == 0) return refusal();
-  const marks = pinned();
+  const marks = pins ? 0 : pinned();
   const page = load<u32>(cache + CACHE_WINDOW) + index * PAGE_SIZE;
-  if (mapPage(load<u32>(cache + CACHE_ID), page, <u32>(grant >> 32), readOnly ? 0 : 1) != 0) {
-    unpin(dom, gref, marks);
+  const what = pins ? gref : <u32>(grant >> 32);
+  if (mapPage(load<u32>(cache + CACHE_ID), page, what, readOnly ? 0 : 1) != 0) {
+    if (!pins) unpin(dom, gref, marks);
     return GNTST_no_device_space;
   }
   store<u32>(entry, readOnly ? <u32>grant | GTF_readonly : <u32>grant, ENTRY_GRANT);

@@ -90,6 +90,27 @@ export interface Loops {
   ): void;
   grantMark(domains: number, requests: number, n: number): void;
   grantUnmark(domains: number, requests: number, n: number): void;
+  foreignPage(foreign: number, address: number, dom: number, gref: number, write: number): void;
+  nativePrepare(
+    foreign: number,
+    segments: number,
+    from: number,
+    n: number,
+    base: number,
+    out: number,
+    max: number,
+  ): number;
+  nativeNext(): number;
+  nativeFinish(
+    segments: number,
+    from: number,
+    to: number,
+    out: number,
+    failed: number,
+    counters: number,
+  ): number;
+  nativeProbe(segments: number, from: number, to: number, base: number, out: number, sink: number): number;
+  nativeProbed(segments: number, from: number, to: number, out: number): void;
   mapPrepare(
     domains: number,
     segments: number,

@@ -23,7 +23,8 @@ import { Static } from '../transfer/static.js';
 import type { Transfer } from '../transfer/transfer.js';
 import { EmbeddedThread } from '../xen/embedded/thread.js';
 import { type Channel, EVENTS_TOKEN } from '../xen/event_channels.js';
-import type { ThreadPlatform } from '../xen/platform.js';
+import { NativeThread } from '../xen/native/thread.js';
+import type { ThreadPlatform, ThreadStart } from '../xen/platform.js';
 import type { NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
 
 const CONTROL = 0xffffffff;
@@ -46,13 +47,7 @@ class DatapathThread {
   readonly #loops = instantiateLoops(this.#arena, {
     mapPage: (cacheId, address, frame, writable) => this.#mapPage(cacheId, address, frame, writable !== 0),
   });
-  readonly #platform: ThreadPlatform = new EmbeddedThread(
-    this.#arena,
-    this.#loops,
-    start.platform,
-    this.#epoll,
-    this.#heartbeat + 1,
-  );
+  readonly #platform: ThreadPlatform = this.#openPlatform(start.platform);
   readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
   #running = true;
 
@@ -134,6 +129,11 @@ class DatapathThread {
     return {};
   }
 
+  #openPlatform(platform: ThreadStart): ThreadPlatform {
+    if (platform.kind === 'native') return new NativeThread(this.#arena, this.#loops, platform, this.#epoll);
+    return new EmbeddedThread(this.#arena, this.#loops, platform, this.#epoll, this.#heartbeat + 1);
+  }
+
   #attach(spec: PortSpec): { io?: 'io_uring' | 'plain' } {
     const port = this.#open(spec);
     const mac = spec.kind === 'netfront' ? undefined : spec.mac;
@@ -163,7 +163,9 @@ class DatapathThread {
     const control = spec.kind === 'netback' ? spec.control?.channel : undefined;
     const channels = control ? [...spec.channels, control] : spec.channels;
     this.#channels.set(port.id, channels);
-    for (const [i, channel] of channels.entries()) this.#platform.events.add(channel, (port.id << 2) | i);
+    for (const [i, channel] of channels.entries()) {
+      if (this.#platform.events.add(channel, (port.id << 2) | i)) this.#engine.wake(port.id, i);
+    }
   }
 
   #open(spec: PortSpec): Port {
@@ -196,7 +198,8 @@ class DatapathThread {
 
   #transfer(spec: NetbackSpec): Transfer {
     const { domid, block: counters } = spec;
-    const { grants, records } = this.#platform;
+    const { grants, records, pins } = this.#platform;
+    const unmapWindow = (address: number, bytes: number) => this.#platform.unmapWindow(address, bytes);
     if (spec.transfer === 'grant-copy')
       return new GrantCopy(this.#loops, grants, counters, records && records + domid * DOM_SIZE);
     if (spec.transfer === 'map') {
@@ -204,7 +207,7 @@ class DatapathThread {
       const memory = { domains: records, window, requests, counters };
       return new MapUnmap(this.#arena, this.#loops, grants, memory);
     }
-    const cache = { ...spec.cache, id: spec.id, domid, domains: records, counters };
+    const cache = { ...spec.cache, id: spec.id, domid, domains: records, counters, pins, unmapWindow };
     const kind = spec.transfer === 'static' ? Static : Persistent;
     return new kind(this.#arena, this.#loops, grants, cache);
   }

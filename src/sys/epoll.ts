@@ -1,4 +1,4 @@
-/** epoll(7), edge-triggered: the one wait of a datapath thread. */
+/** epoll(7): the one wait of a datapath thread. */
 import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN } from '../abi/epoll.js';
 import { addressOf, check, close, libc } from './libc.js';
 
@@ -22,8 +22,17 @@ export class Epoll {
 
   /** Reports `token` (an unsigned 32-bit number) from the next wait on, each time `fd` gets something new. */
   add(fd: number, token: number): void {
+    this.#add(fd, token, (EPOLLIN | EPOLLET) >>> 0);
+  }
+
+  /** Reports `token` in every wait while `fd` is readable. */
+  addLevel(fd: number, token: number): void {
+    this.#add(fd, token, EPOLLIN);
+  }
+
+  #add(fd: number, token: number, events: number): void {
     const view = new DataView(this.#control.buffer);
-    view.setUint32(0, (EPOLLIN | EPOLLET) >>> 0, true);
+    view.setUint32(0, events, true);
     view.setUint32(4, token, true);
     view.setUint32(8, 0, true);
     check('epoll_ctl', epollCtl(this.#fd, EPOLL_CTL_ADD, fd, addressOf(this.#control)), `fd ${fd}`);

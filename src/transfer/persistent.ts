@@ -5,6 +5,9 @@
  * The cache is a window of arena pages, bounded, least recently used first out. An entry remembers the grant as it
  * was when it was mapped and is looked at again on every use: when the guest ends the grant, the cache knows. A
  * cached mapping does not keep the guest from ending it.
+ *
+ * On Xen itself a mapping pins its grant, and no entry can be seen. There this is for front ends that keep their
+ * grants, and say so (`feature-persistent`): others would find a page in use that they want back.
  */
 import {
   CACHE_CAPACITY,
@@ -17,6 +20,7 @@ import {
   CACHE_ID,
   CACHE_KIND,
   CACHE_PERSISTENT,
+  CACHE_PINS,
   CACHE_SIZE,
   CACHE_SLOT,
   CACHE_SLOTS,
@@ -45,6 +49,10 @@ export interface MappingCache {
   /** Arena address of cacheTables(grants, capacity) zeroed bytes. */
   readonly tables: number;
   readonly counters: number;
+  /** Do the platform's mappings pin their grants? Then no entry is compared, and the front end must not end them. */
+  readonly pins?: boolean;
+  /** Empties the window, where that takes more than zero pages in its place. Throws SysError. */
+  readonly unmapWindow?: (address: number, bytes: number) => void;
 }
 
 /** Pages that a vif's cache maps at most, by default: more than both rings of full-sized frames use. */
@@ -71,8 +79,20 @@ export function layCache(arena: Arena, cache: MappingCache, kind: number): void 
     [CACHE_ID, cache.id],
     [CACHE_GRANTS, cache.grants],
     [CACHE_KIND, kind],
+    [CACHE_PINS, cache.pins ? 1 : 0],
   ];
   for (const [field, value] of fields) arena.u32[(cache.tables + field) / 4] = value;
+}
+
+/** Unmaps everything; if the kernel has no memory for that now, the window's owner does it when it frees it. */
+export function emptyWindow(arena: Arena, cache: MappingCache): void {
+  const bytes = cache.capacity * PAGE_SIZE;
+  try {
+    if (cache.unmapWindow) cache.unmapWindow(cache.window, bytes);
+    else arena.unmap(cache.window, bytes);
+  } catch {
+    // see above
+  }
 }
 
 export class Persistent implements Transfer {
@@ -120,10 +140,6 @@ export class Persistent implements Transfer {
   }
 
   close(): void {
-    try {
-      this.#arena.unmap(this.#cache.window, this.#cache.capacity * PAGE_SIZE);
-    } catch {
-      // The kernel has no memory for it now: the window's owner unmaps it again when it frees it.
-    }
+    emptyWindow(this.#arena, this.#cache);
   }
 }

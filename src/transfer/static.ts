@@ -9,11 +9,10 @@
  * kernel's, when the page is written to the tap.
  */
 import { CACHE_STATIC } from '../../assembly/grant_layout.js';
-import { PAGE_SIZE } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import type { GrantTable } from '../xen/grant_table.js';
-import { layCache, type MappingCache } from './persistent.js';
+import { emptyWindow, layCache, type MappingCache } from './persistent.js';
 import type { Transfer } from './transfer.js';
 
 /** Pages that a vif may announce at most: all RAM of an embedded guest. */
@@ -51,11 +50,7 @@ export class Static implements Transfer {
   settle(): void {}
 
   close(): void {
-    try {
-      this.#arena.unmap(this.#cache.window, this.#cache.capacity * PAGE_SIZE);
-    } catch {
-      // The kernel has no memory for it now: the window's owner unmaps it again when it frees it.
-    }
+    emptyWindow(this.#arena, this.#cache);
     this.#loops.staticRelease(this.cache);
   }
 }

@@ -18,8 +18,8 @@ export interface Channel {
 
 /** A datapath thread's half: events come out of its wait as the tokens they were added with. */
 export interface EventSource {
-  /** Channel `channel` reports `token` from now on, and once at once if something may have come before. */
-  add(channel: Channel, token: number): void;
+  /** `channel` reports `token` (not 0) from now on. True: what came before is lost, so its port should look. */
+  add(channel: Channel, token: number): boolean;
   /** It reports no more. Its owner unbinds it afterwards. */
   remove(channel: Channel): void;
   /** What wakes the peer of `channel`; made once, called for every wake-up, never blocks for longer than a system call. */

@@ -46,7 +46,7 @@ export interface ThreadShare {
 }
 
 /** Plain data: arena addresses and descriptors, the owner's. */
-export type ThreadStart = EmbeddedStart;
+export type ThreadStart = EmbeddedStart | NativeStart;
 
 export interface EmbeddedStart {
   readonly kind: 'embedded';
@@ -56,21 +56,36 @@ export interface EmbeddedStart {
   readonly iovecs: number;
 }
 
+export interface NativeStart {
+  readonly kind: 'native';
+  /** /dev/xen/evtchn, non-blocking. */
+  readonly eventsFd: number;
+  /** NATIVE_SEGMENTS_SIZE bytes of the thread's own. */
+  readonly segments: number;
+  /** Which arena pages are pages of a domain, see assembly/native_layout.ts; shared by all threads. */
+  readonly foreign: number;
+}
+
 /** The thread's half. */
 export interface ThreadPlatform {
   readonly grants: GrantTable;
   readonly events: EventSource;
   /** Address of the domain records; 0 where the platform has none. */
   readonly records: number;
+  /** Is a mapped page's grant in use as long as it is mapped? Else caches compare its grant entry on each use. */
+  readonly pins: boolean;
   /** A vif of this domain is here from now on, or (forget) the last one is gone. `ramFd`: as in BackendDomain. */
   admit(domid: number, ramFd: number): void;
   forget(domid: number): void;
   /**
-   * Maps one granted page into a mapping cache at `address`: its number in the domain's RAM where the cache looks at
-   * grant entries itself (embedded), else its reference. 0 or a negative errno; then nothing changed.
+   * Maps one granted page into a mapping cache at `address`. `page`: its reference where mappings pin, else its number
+   * in the domain's RAM, which the cache knows from the grant entry. 0 or a negative errno; then what was there is
+   * there still, or zeroes are.
    */
   mapPage(domid: number, address: number, page: number, writable: boolean): number;
   /** Puts zeroes there again. 0 or a negative errno; then it is still mapped. */
   unmapPage(address: number): number;
+  /** Empties a cache's whole window. Throws SysError; then it is as before. */
+  unmapWindow(address: number, bytes: number): void;
   close(): void;
 }

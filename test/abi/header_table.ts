@@ -84,11 +84,7 @@ export const TABLE: Record<string, HeaderTable> = {
       GRANT_REF_SIZE: 'sizeof(struct ioctl_gntdev_grant_ref)',
       ...offsets('UNMAP_GRANT_', 'struct ioctl_gntdev_unmap_grant_ref', 'index count'),
       UNMAP_GRANT_SIZE: 'sizeof(struct ioctl_gntdev_unmap_grant_ref)',
-      ...offsets(
-        'UNMAP_NOTIFY_',
-        'struct ioctl_gntdev_unmap_notify',
-        'index action PORT:event_channel_port',
-      ),
+      ...offsets('UNMAP_NOTIFY_', 'struct ioctl_gntdev_unmap_notify', 'index action PORT:event_channel_port'),
       UNMAP_NOTIFY_SIZE: 'sizeof(struct ioctl_gntdev_unmap_notify)',
       ...offsets('GRANT_COPY_', 'struct ioctl_gntdev_grant_copy', 'count segments'),
       GRANT_COPY_SIZE: 'sizeof(struct ioctl_gntdev_grant_copy)',

@@ -15,6 +15,7 @@ export class EmbeddedThread implements ThreadPlatform {
   readonly grants: GrantTable;
   readonly events: EventSource;
   readonly records: number;
+  readonly pins = false;
   readonly #arena: Arena;
   /** RAM files, which their owner closes after `forget`. */
   readonly #ramOf = new Map<number, number>();
@@ -47,6 +48,10 @@ export class EmbeddedThread implements ThreadPlatform {
     return this.#arena.tryUnmap(address, PAGE_SIZE);
   }
 
+  unmapWindow(address: number, bytes: number): void {
+    this.#arena.unmap(address, bytes);
+  }
+
   close(): void {}
 }
 
@@ -62,8 +67,9 @@ class EventFds implements EventSource {
     this.#signalling = signalling;
   }
 
-  add(channel: Channel, token: number): void {
+  add(channel: Channel, token: number): boolean {
     this.#epoll.add(channel.waitFd, token);
+    return false; // the eventfd keeps it
   }
 
   remove(channel: Channel): void {
