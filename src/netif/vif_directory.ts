@@ -46,8 +46,9 @@ export class VifDirectory {
     return node === undefined ? undefined : Number(node);
   }
 
+  /** Nothing is written where the node is gone: that would bring back what the toolstack has removed. */
   async writeState(state: number): Promise<void> {
-    await this.#store.write(`${this.#path}/state`, String(state));
+    await this.#write({ state: String(state) });
   }
 
   /** The front end's state, as it wrote it; '0' while it has written none. */
@@ -85,11 +86,7 @@ export class VifDirectory {
    * for a script need not, whether that is /bin/true or writes the same itself.
    */
   async offer(): Promise<void> {
-    await this.#store.transaction(async (tx) => {
-      for (const [key, value] of Object.entries(FEATURES))
-        await this.#store.write(`${this.#path}/${key}`, value, tx);
-      await this.#store.write(`${this.#path}/hotplug-status`, 'connected', tx);
-    });
+    await this.#write({ ...FEATURES, 'hotplug-status': 'connected' });
   }
 
   /** Says the MTU where front ends look for it, as vif-bridge does. A driver domain may not: then the toolstack's stands. */
@@ -133,6 +130,14 @@ export class VifDirectory {
     const name = (await this.#readOfGuest('name')) || (await this.#readOfGuest('vm'))?.replace(/^\/vm\//, '');
     // It ends up on terminals and in logs.
     return name?.replace(/[\p{Cc}\p{Cf}]/gu, '?').slice(0, 64) || undefined;
+  }
+
+  async #write(nodes: Readonly<Record<string, string>>): Promise<void> {
+    await this.#store.transaction(async (tx) => {
+      if ((await this.#store.tryRead(`${this.#path}/state`, tx)) === undefined) return;
+      for (const [key, value] of Object.entries(nodes))
+        await this.#store.write(`${this.#path}/${key}`, value, tx);
+    });
   }
 
   /** A driver domain sees little of others. */
