@@ -143,6 +143,8 @@ export class BackendVif {
         if (offline) await this.#setState(XenbusStateClosed);
         break;
       case 'closed':
+        // Gone with ours: between our two questions the store itself has changed.
+        if ((await this.#nodes.state()) === undefined) return this.#vanished();
         await this.#disconnect();
         await this.#setState(XenbusStateClosed);
         break;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type Ends, type Move, nextMove } from '../../src/netif/handshake.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 import { openXenstore } from '../../src/xen/xenstore/client.js';
-import { openLastingXenstore } from '../../src/xen/xenstore/lasting.js';
+import { type LastingXenstore, openLastingXenstore } from '../../src/xen/xenstore/lasting.js';
 import { RINGS, VifWorld } from '../support/vif_world.js';
 
 test('the table of moves, whatever both ends say', () => {
@@ -232,14 +232,19 @@ describe('while xenstored is away', () => {
   let directory: string;
   let path: string;
   let server: Xenstored;
-  const world = new VifWorld();
+  let store: LastingXenstore;
+  let world: VifWorld;
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'netferry-away-'));
     path = join(directory, 'socket');
+    world = new VifWorld();
     await serve();
+    store = await openLastingXenstore({ open: () => openXenstore(path), pause: 10 });
   });
   afterEach(async () => {
+    store.close();
+    await world.close();
     await server.close();
     await rm(directory, { recursive: true });
   });
@@ -266,7 +271,6 @@ describe('while xenstored is away', () => {
   }
 
   test('frames go on; what happened meanwhile is seen afterwards', async () => {
-    const store = await openLastingXenstore({ open: () => openXenstore(path), pause: 10 });
     const driver = await world.start({}, store);
     const tools = await openXenstore(path);
     const state = `${world.back()}/state`;
@@ -304,6 +308,5 @@ describe('while xenstored is away', () => {
     assert.equal(world.connector.vifs.size, 1, 'and goes on');
     await driver.close('keep');
     assert.equal(world.connector.vifs.size, 0);
-    store.close();
   });
 });
