@@ -3,6 +3,7 @@
  *
  *   --list        the scenarios
  *   --all         those too that run only when they are named
+ *   --backend kernel   guests are carried by the kernel's netback and a bridge: to see whose a fault is
  *   --results D   where consoles and logs go (default: dist/xen-results)
  */
 import { readdirSync, rmSync } from 'node:fs';
@@ -30,6 +31,7 @@ const { values, positionals } = parseArgs({
   options: {
     list: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
+    backend: { type: 'string', default: 'netferry' },
     results: { type: 'string', default: join(ROOT, 'dist/xen-results') },
   },
 });
@@ -51,6 +53,10 @@ async function main(): Promise<number> {
   const wanted = all.filter(({ name, scenario }) =>
     positionals.length > 0 ? positionals.includes(name) : values.all || scenario.byDefault !== false,
   );
+  if (!['netferry', 'kernel'].includes(values.backend)) {
+    console.error('--backend is netferry or kernel');
+    return 2;
+  }
   const results = new Results(resolve(values.results));
   try {
     const images = await provide();
@@ -67,7 +73,7 @@ async function main(): Promise<number> {
 }
 
 async function runAll(images: Images, results: Results, wanted: readonly Wanted[]): Promise<number> {
-  const runner = new Runner(images, results);
+  const runner = new Runner(images, results, values.backend === 'kernel' ? 'kernel' : 'netferry');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void runner.stop(`stopped by ${signal}`));
   }

@@ -18,6 +18,8 @@ export interface Boot {
 /** `/lab/plan.json` in dom0. */
 export interface Plan {
   readonly scenarios: readonly string[];
+  /** What carries guests where a scenario leaves it open. */
+  readonly backend: 'netferry' | 'kernel';
 }
 
 export type Outcome = 'passed' | 'failed' | 'skipped';

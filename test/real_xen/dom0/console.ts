@@ -27,6 +27,8 @@ export class Console {
   #last: Promise<unknown> = Promise.resolve();
   #grown: () => void = () => {};
   #closed = false;
+  readonly #gone: Promise<never>;
+  #leave: (error: Error) => void = () => {};
 
   /** `tty` is the pty's path, from xenstore. */
   constructor(what: string, tty: string) {
@@ -39,10 +41,12 @@ export class Console {
       this.#text = (this.#text + chunk.replaceAll('\r', '')).slice(-KEPT);
       this.#grown();
     });
-    // The guest is gone, and the pty with it: whoever waits for an answer is told by the time limit.
-    this.#input.on('error', () => {
-      this.#closed = true;
+    this.#gone = new Promise((_, reject) => {
+      this.#leave = reject;
     });
+    this.#gone.catch(() => {});
+    // The guest is gone, and the pty with it.
+    for (const event of ['error', 'end']) this.#input.on(event, () => this.close());
   }
 
   /** Resolves once the guest's loop answers. */
@@ -57,7 +61,7 @@ export class Console {
     const answer = until('', () => /^@@end \d+ 0$/m.test(this.#text), seconds).catch(() => {
       throw this.#error(`did not answer within ${seconds} s of its start`);
     });
-    await Promise.race([knock(), answer]);
+    await Promise.race([knock(), answer, this.#gone]);
     heard = true;
     await answer;
   }
@@ -74,9 +78,12 @@ export class Console {
     return this.#text.slice(-1500);
   }
 
+  /** Whoever waits for an answer gets an error. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#input.destroy();
+    this.#leave(this.#error('is gone'));
   }
 
   async #exchange(command: string, seconds: number): Promise<Result> {
@@ -90,7 +97,7 @@ export class Console {
     });
     this.#send(number, seconds, command);
     try {
-      const result = await within(seconds + GRACE, command, answered);
+      const result = await within(seconds + GRACE, command, Promise.race([answered, this.#gone]));
       if (result.code === 143) throw this.#error(`${command}\nwas not done after ${seconds} s`);
       return result;
     } catch (error) {

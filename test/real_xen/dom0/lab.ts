@@ -1,6 +1,7 @@
 /** What a scenario gets. Whatever it makes by it is gone when the scenario ends, however that ends. */
 import { Guest, type GuestOptions } from './guest.js';
 import { Netferry, type NetferryOptions } from './netferry.js';
+import { addressesOf, type Backend, HOST, kernelNetwork, type Network, netferryNetwork } from './network.js';
 import { Dom0 } from './place.js';
 
 export interface LabEvents {
@@ -13,8 +14,11 @@ export class Lab {
   readonly #events: LabEvents;
   readonly #undo: (() => Promise<unknown> | unknown)[] = [];
 
-  constructor(events: LabEvents) {
+  readonly backend: Backend;
+
+  constructor(events: LabEvents, backend: Backend) {
     this.#events = events;
+    this.backend = backend;
   }
 
   /** Says where the scenario is: the host prints it, and a time limit's message names the last one. */
@@ -49,6 +53,20 @@ export class Lab {
     const daemon = await Netferry.start(options);
     this.defer(() => daemon.stop());
     return daemon;
+  }
+
+  /** What carries guests, with dom0 as HOST; `args` are more of `netferry up`. */
+  async network(...args: string[]): Promise<Network> {
+    if (this.backend === 'kernel') return kernelNetwork(this.dom0);
+    const host = ['--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`];
+    return netferryNetwork(await this.netferry({ args: [...host, ...args] }));
+  }
+
+  /** Guest number N, `gN`, with one vif on that network and its addresses (`addressesOf`). */
+  guestOn(network: Network, number: number, options: Partial<GuestOptions> = {}): Promise<Guest> {
+    const { v4, v6 } = addressesOf(number);
+    const vifs = [network.vif(number)];
+    return this.guest({ name: `g${number}`, vifs, addresses: [`${v4}/24`, `${v6}/64`], ...options });
   }
 
   /** A network namespace of dom0's. */

@@ -1,4 +1,4 @@
-/** One scenario as a process of its own: `node run_scenario.js NAME`, with the agent at its IPC channel. */
+/** One scenario as a process of its own: `node run_scenario.js NAME BACKEND`, with the agent at its IPC channel. */
 import { loadScenario, Skip } from '../scenario.js';
 import { Lab } from './lab.js';
 
@@ -17,13 +17,17 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-const lab = new Lab({
-  step: (text) => void send({ type: 'step', text }),
-  figures: (name, value) => void send({ type: 'figures', name, value }),
-});
+const [name, backend] = process.argv.slice(2);
+const lab = new Lab(
+  {
+    step: (text) => void send({ type: 'step', text }),
+    figures: (file, value) => void send({ type: 'figures', name: file, value }),
+  },
+  backend === 'kernel' ? 'kernel' : 'netferry',
+);
 let end: ScenarioMessage = { type: 'end', outcome: 'passed', message: '' };
 try {
-  const scenario = await loadScenario(process.argv[2]);
+  const scenario = await loadScenario(name);
   await scenario.run(lab);
 } catch (error) {
   const skipped = error instanceof Skip;

@@ -23,6 +23,8 @@ export async function streamHashed(from: Place, to: Place, options: StreamOption
 export interface Stream {
   /** Resolves when all has arrived and is what was sent. */
   finish(): Promise<void>;
+  /** Ends it where it is; an end that is gone is nothing to wonder at. */
+  abandon(): Promise<void>;
 }
 
 /** A stream that goes on while other things happen. */
@@ -49,6 +51,9 @@ export async function startStream(from: Place, to: Place, options: StreamOptions
       }
       assert.equal(await to.ok(`sha256sum <${sink}`), sent, `${what}: other bytes arrived than were sent`);
       await Promise.all([from.run(`rm -f ${source}`), to.run(`rm -f ${sink}`)]);
+    },
+    async abandon() {
+      await Promise.allSettled([sender.kill(), receiver.kill()]);
     },
   };
 }

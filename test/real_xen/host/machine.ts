@@ -41,7 +41,9 @@ export class Machine {
     hear: (report: Report) => void,
   ) {
     this.#initramfs = initramfs;
-    const child = spawn('qemu-system-x86_64', qemuArguments(images, initramfs, boot, folder), {
+    // setpriv becomes QEMU: one process, which the kernel ends should we be killed.
+    const program = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64'];
+    const child = spawn('setpriv', [...program, ...qemuArguments(images, initramfs, boot, folder)], {
       stdio: ['ignore', 'pipe', 'pipe'],
       // Not in the terminal's group: Ctrl-C is ours to handle.
       detached: true,

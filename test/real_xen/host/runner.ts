@@ -1,7 +1,7 @@
 /** Scenarios over boots: those with equal needs share one, until one of them leaves it unusable. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Boot, Report } from '../protocol.js';
+import type { Boot, Plan, Report } from '../protocol.js';
 import type { Scenario } from '../scenario.js';
 import type { Images } from './images.js';
 import { Machine } from './machine.js';
@@ -25,7 +25,10 @@ export class Runner {
   #boots = 0;
   #stopped = '';
 
-  constructor(images: Images, results: Results) {
+  readonly #backend: Plan['backend'];
+
+  constructor(images: Images, results: Results, backend: Plan['backend']) {
+    this.#backend = backend;
     this.#images = images;
     this.#results = results;
   }
@@ -59,7 +62,8 @@ export class Runner {
     const number = ++this.#boots;
     const folder = this.#results.bootFolder(number);
     const overlay = join(this.#results.folder, '.overlay.cpio');
-    writeOverlay(overlay, this.#guestImage(), boot, { scenarios: wanted.map(({ name }) => name) });
+    const plan = { scenarios: wanted.map(({ name }) => name), backend: this.#backend };
+    writeOverlay(overlay, this.#guestImage(), boot, plan);
     this.#results.say(`boot ${number}${describe(boot)}: ${wanted.map(({ name }) => name).join(' ')}`);
 
     const begin = performance.now();
