@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { readSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { GRANT_ENTRY_SIZE } from '../../src/abi/grant_table.js';
+import {
+  GNTST_bad_domain,
+  GNTST_bad_gntref,
+  GNTST_bad_page,
+  GNTST_permission_denied,
+  GRANT_ENTRY_SIZE,
+} from '../../src/abi/grant_table.js';
 import { Arena } from '../../src/arena/arena.js';
 import { instantiateLoops } from '../../src/arena/loops.js';
 import { SetupError } from '../../src/sys/errors.js';
@@ -11,10 +17,20 @@ import { PORTS_PER_DOMAIN } from '../../src/xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../src/xen/embedded/grants.js';
 import { Hypervisor } from '../../src/xen/embedded/hypervisor.js';
 import { eventChannelsSuite } from './event_channels.suite.js';
-import { type GrantingDomain, grantTableSuite } from './grant_table.suite.js';
+import { type GrantingDomain, grantTableSuite, type Refusals } from './grant_table.suite.js';
 
 const SHAPE = { ramPages: 16, grantPages: 1 };
 const PAGE = 4096;
+
+const REFUSALS: Refusals = {
+  noGrant: GNTST_bad_gntref,
+  beyondTable: GNTST_bad_gntref,
+  anothers: GNTST_bad_domain,
+  readOnly: GNTST_permission_denied,
+  readOnlyCopy: GNTST_permission_denied,
+  beyondRam: GNTST_bad_page,
+  nobody: GNTST_bad_domain,
+};
 
 function machine() {
   const arena = Arena.create(1 << 24);
@@ -25,9 +41,13 @@ function granting(arena: Arena, hypervisor: Hypervisor, name: string): GrantingD
   const domain = hypervisor.create(name, SHAPE);
   const ram = arena.allocate(SHAPE.ramPages * PAGE, name);
   arena.map(ram, SHAPE.ramPages * PAGE, domain.ramFd, 0, true);
+  const owner = new EmbeddedGrantOwner(arena, domain.table, SHAPE.grantPages * PAGE);
   return {
     domid: domain.domid,
-    owner: new EmbeddedGrantOwner(arena, domain.table, SHAPE.grantPages * PAGE),
+    grant: (name, domid, frame, readOnly) => owner.grant(name, domid, frame, readOnly),
+    end: (name) => owner.end(name),
+    reference: (name) => name,
+    beyond: owner.size,
     frames: SHAPE.ramPages,
     read: (frame) => arena.u8.slice(ram + frame * PAGE, ram + (frame + 1) * PAGE),
     write: (frame, bytes) => arena.u8.set(bytes, ram + frame * PAGE),
@@ -40,7 +60,17 @@ for (const views of [0, 1, 2]) {
     const { arena, hypervisor } = machine();
     const domains = [granting(arena, hypervisor, 'a'), granting(arena, hypervisor, 'b')] as const;
     for (const { domid } of domains.slice(0, views)) assert.ok(hypervisor.domain(domid)!.openView());
-    return { arena, table: hypervisor.grants, domains, nobody: 77, close: () => hypervisor.close() };
+    return {
+      arena,
+      table: hypervisor.grants,
+      backend: 0,
+      domains,
+      nobody: 77,
+      other: domains[1].domid,
+      refusals: REFUSALS,
+      seesUse: true,
+      close: () => hypervisor.close(),
+    };
   });
 }
 
@@ -84,8 +114,9 @@ eventChannelsSuite('embedded', () => {
       const { port, toDomain, toBackend } = domain.allocatePort();
       return { port, notify: () => signal(toBackend), pending: () => taken(toDomain) };
     },
-    notify: signal,
-    pending: taken,
+    notify: (channel) => signal(channel.notifyFd),
+    pending: (channel) => taken(channel.waitFd),
+    repeats: false,
     close: () => hypervisor.close(),
   };
 });
@@ -107,7 +138,7 @@ describe('embedded domains', () => {
   test('its grants are refused once it is gone', () => {
     const { arena, hypervisor } = machine();
     const a = granting(arena, hypervisor, 'a');
-    a.owner.grant(8, 0, 1, false);
+    a.grant(8, 0, 1, false);
     const address = arena.allocate(PAGE, 'mapping');
     hypervisor.grants.map(a.domid, [8], address, true);
     hypervisor.destroy(a.domid);

@@ -83,9 +83,17 @@ export class NativeGrantTable implements GrantTable {
         this.#mark(address + i * PAGE_SIZE, domid, reference, writable);
       return;
     }
+    // Which of them it was: one by one.
     for (const reference of references) {
-      const status = this.#why(domid, reference, writable, page);
-      if (status !== GNTST_okay) throw new GrantError(domid, reference, status);
+      this.#device.enter(0, domid, reference);
+      const alone = this.#mapEntered(1, address, writable);
+      if (alone < 0) {
+        const status = this.#why(domid, reference, writable, alone);
+        if (status !== GNTST_okay) throw new GrantError(domid, reference, status);
+        break;
+      }
+      this.#arena.unmap(address, PAGE_SIZE);
+      this.#device.unregister(alone, 1);
     }
     throw new SetupError(`mapping ${references.length} pages of domain ${domid}: errno ${-page}`, LIMIT_HINT);
   }

@@ -17,7 +17,15 @@ export function writeOverlay(path: string, guestImage: string, boot: Boot, plan:
   for (const file of ['package.json', 'bin/netferry.js', 'dist/netferry.wasm']) {
     archive.file(`${PACKAGE}/${file}`, join(ROOT, file));
   }
-  for (const folder of ['src', 'assembly', 'test/real_xen', 'test/support', 'bench']) {
+  for (const folder of [
+    'src',
+    'assembly',
+    'test/real_xen',
+    'test/support',
+    'test/xen',
+    'test/assembly',
+    'bench',
+  ]) {
     archive.tree(`${PACKAGE}/dist/${folder}`, join(ROOT, 'dist', folder));
   }
   archive.write(path);
