@@ -7,6 +7,7 @@ import { type GuestInfo, HYPERVISOR_SOCKET } from '../daemon/api.js';
 import type { LaunchOptions } from '../guest/launch.js';
 import { SetupError } from '../sys/errors.js';
 import type { Attach, Context } from './context.js';
+import { addGuestJoin } from './guest_join.js';
 import { exitCodeOf, note, painter, printJson } from './io.js';
 import {
   collectCidrs,
@@ -58,6 +59,8 @@ Examples:
 `,
     );
   attach(run, (context) => runGuest(context, nameOf(run), run.opts<RunOptions>()), true);
+
+  addGuestJoin(group, attach);
 
   const list = group.command('list').description('the guests there are');
   attach(list, listGuests);

@@ -126,6 +126,13 @@ export function parseGuestName(text: string): string {
   throw new UsageError(`${quote(text)} is not a guest name`, '1 to 32 of a-z, 0-9 and -, no - at either end');
 }
 
+/** Number of a vif: xl's devids. */
+export function parseVif(text: string): number {
+  const vif = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (vif >= 0) return vif;
+  throw new UsageError(`${quote(text)} is not the number of a vif`, 'a number from 0 to 9999');
+}
+
 export function parseInterfaceName(text: string): string {
   const printable = /^[^\s/%:]+$/.test(text) && text !== '.' && text !== '..';
   if (printable && Buffer.byteLength(text) <= INTERFACE_NAME_MAX) return text;

@@ -1,4 +1,4 @@
-/** The guest's eth0: a tap in its own network namespace, configured as the daemon said. */
+/** The guest's eth0: a tap in its network namespace, configured as the daemon, or the toolstack, said. */
 import { writeFileSync } from 'node:fs';
 import { SetupError } from '../sys/errors.js';
 import { addressAdd, linkSet, routeAdd } from '../sys/netlink.js';
@@ -8,9 +8,12 @@ import type { GuestGrant } from './options.js';
 /** netif carries 65,535 bytes a frame, headers and all; the kernel's own limit for segmentation is a little more. */
 const GSO_MAX = 65_000;
 
-export function openGuestInterface(grant: GuestGrant): Tap {
+export function openGuestInterface(
+  name: string,
+  grant: Pick<GuestGrant, 'mac' | 'mtu' | 'addresses' | 'gateway'>,
+): Tap {
   linkSet('lo', { up: true });
-  const tap = openTap('eth0');
+  const tap = openTap(name);
   linkSet(tap.name, { mac: grant.mac, mtu: grant.mtu, gsoMaxSize: GSO_MAX });
   linkSet(tap.name, { up: true });
   for (const address of grant.addresses) addressAdd(tap.name, address);

@@ -26,14 +26,14 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-export class Shard {
+export class Shard<E extends EventChannels = EventChannels> {
   /** A peer broke the protocol; it takes no part any more and should be detached. `why`: FENCE_*. */
   onFenced: (id: number, why: number) => void = () => {};
   /** A peer keeps a wake-up of ours blocked, again and again; `fd` is what we signal it by. */
   onBlocked: (fd: number) => void = () => {};
   /** The thread died by a fault of ours. */
   onFailure: (error: Error) => void = () => {};
-  readonly #share: ThreadShare | undefined;
+  readonly #share: ThreadShare<E> | undefined;
   readonly #arena: Arena;
   readonly #worker: Worker;
   readonly #port: MessagePort;
@@ -50,7 +50,7 @@ export class Shard {
   #failure: Error | undefined;
 
   /** `platform`: whose domains its netbacks serve; without one it serves a guest, whose event channels are eventfds. */
-  constructor(arena: Arena, platform?: Platform) {
+  constructor(arena: Arena, platform?: Platform<E>) {
     this.#arena = arena;
     this.#share = platform?.openThread();
     this.#memory = arena.allocate(MEMORY, 'a datapath thread');
@@ -82,7 +82,7 @@ export class Shard {
   }
 
   /** The event channels that this thread hears. */
-  get events(): EventChannels {
+  get events(): E {
     if (!this.#share) throw new Error('a guest asks for its event channels where it was made');
     return this.#share.events;
   }

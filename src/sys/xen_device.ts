@@ -3,7 +3,12 @@ import { constants, openSync, readFileSync } from 'node:fs';
 import { SetupError } from './errors.js';
 
 /** Linux module of each device. */
-const MODULES = { gntdev: 'xen-gntdev', evtchn: 'xen-evtchn', gntalloc: 'xen-gntalloc' } as const;
+const MODULES = {
+  gntdev: 'xen-gntdev',
+  evtchn: 'xen-evtchn',
+  gntalloc: 'xen-gntalloc',
+  xenbus: 'xenfs',
+} as const;
 export type XenDevice = keyof typeof MODULES;
 
 /** Is this machine a domain of Xen, dom0 or another? */

@@ -6,14 +6,15 @@
 import type { EventChannels, EventSource } from './event_channels.js';
 import type { GrantTable } from './grant_table.js';
 
-export interface Platform {
+/** `E`: a platform's event channels may do more than a back end asks for. */
+export interface Platform<E extends EventChannels = EventChannels> {
   readonly kind: PlatformKind;
   /** For the calling thread. */
   readonly grants: GrantTable;
   /** What is known of a domain; undefined where the platform can tell that there is none. */
   domain(domid: number): BackendDomain | undefined;
   /** The platform's share of one datapath thread. Throws SetupError or SysError; its owner closes it after the thread. */
-  openThread(): ThreadShare;
+  openThread(): ThreadShare<E>;
   /**
    * When this process dies, its end of `ports` included, the kernel unmaps the page mapped at `address` and then
    * signals the domain by `port`, so that its front end looks. Nothing to do where the death itself is seen.
@@ -38,8 +39,8 @@ export interface BackendDomain {
 }
 
 /** One datapath thread's share. Its event channels are bound by the owner and heard by the thread. */
-export interface ThreadShare {
-  readonly events: EventChannels;
+export interface ThreadShare<E extends EventChannels = EventChannels> {
+  readonly events: E;
   /** What the thread makes its own half of. */
   readonly start: ThreadStart;
   close(): void;

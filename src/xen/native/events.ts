@@ -27,6 +27,11 @@ export class NativeEventChannels implements EventChannels {
     return port;
   }
 
+  /** What wakes the peer of one of them, for the thread that binds. */
+  notifier(port: number): () => void {
+    return notifier(this.fd, port);
+  }
+
   unbind(port: number): void {
     if (this.#bound.delete(port)) unbind(this.fd, port);
   }

@@ -13,7 +13,7 @@ import { NATIVE_SEGMENTS_SIZE, NativeGrantTable } from './grants.js';
  */
 const GRANTS = 64 * 512;
 
-export class NativePlatform implements Platform {
+export class NativePlatform implements Platform<NativeEventChannels> {
   readonly kind = 'native';
   readonly grants: NativeGrantTable;
   readonly #arena: Arena;
@@ -35,7 +35,7 @@ export class NativePlatform implements Platform {
     return { domid, name: `dom${domid}`, grants: GRANTS, ramFd: -1, openView: () => false };
   }
 
-  openThread(): ThreadShare {
+  openThread(): ThreadShare<NativeEventChannels> {
     const events = new NativeEventChannels();
     const segments = this.#arena.allocate(NATIVE_SEGMENTS_SIZE, 'grant copies');
     return {
