@@ -1,7 +1,14 @@
 /** What a scenario gets. Whatever it makes by it is gone when the scenario ends, however that ends. */
 import { Guest, type GuestOptions } from './guest.js';
 import { Netferry, type NetferryOptions } from './netferry.js';
-import { addressesOf, type Backend, HOST, kernelNetwork, type Network, netferryNetwork } from './network.js';
+import {
+  addressesOf,
+  type Backend,
+  HOST_ARGS,
+  kernelNetwork,
+  type Network,
+  netferryNetwork,
+} from './network.js';
 import { Dom0 } from './place.js';
 
 export interface LabEvents {
@@ -58,8 +65,7 @@ export class Lab {
   /** What carries guests, with dom0 as HOST; `args` are more of `netferry up`. */
   async network(...args: string[]): Promise<Network> {
     if (this.backend === 'kernel') return kernelNetwork(this.dom0);
-    const host = ['--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`];
-    return netferryNetwork(await this.netferry({ args: [...host, ...args] }));
+    return netferryNetwork(await this.netferry({ args: [...HOST_ARGS, ...args] }));
   }
 
   /** Guest number N, `gN`, with one vif on that network and its addresses (`addressesOf`). */

@@ -12,6 +12,9 @@ export type Backend = 'netferry' | 'kernel';
 /** dom0's addresses; guest number N has 10.0.0.1N and fd00::1N. */
 export const HOST = { v4: '10.0.0.1', v6: 'fd00::1' };
 
+/** So that the daemon's host port has them. */
+export const HOST_ARGS = ['--host-ip', `${HOST.v4}/24`, '--host-ip', `${HOST.v6}/64`];
+
 export function addressesOf(guest: number): { readonly v4: string; readonly v6: string } {
   return { v4: `10.0.0.${10 + guest}`, v6: `fd00::${10 + guest}` };
 }
@@ -42,7 +45,9 @@ export interface KernelBridge {
 /** Loads xen-netback and makes the bridge. */
 export async function kernelNetwork(dom0: Dom0, options: KernelBridge = {}): Promise<Network> {
   const address = `ip addr add ${HOST.v4}/24 dev ${BRIDGE} && ip addr add ${HOST.v6}/64 dev ${BRIDGE} nodad`;
-  await dom0.ok(`modprobe xen-netback max_queues=4 && ip link add ${BRIDGE} type bridge && ip link set ${BRIDGE} up`);
+  await dom0.ok(
+    `modprobe xen-netback max_queues=4 && ip link add ${BRIDGE} type bridge && ip link set ${BRIDGE} up`,
+  );
   await dom0.ok(address);
   if (options.netfilter) await setNetfilter(dom0, true);
   const line = `bridge=${BRIDGE},script=vif-bridge`;

@@ -23,6 +23,8 @@ export async function streamHashed(from: Place, to: Place, options: StreamOption
 export interface Stream {
   /** Resolves when all has arrived and is what was sent. */
   finish(): Promise<void>;
+  /** Bytes that have come so far. */
+  arrived(): Promise<number>;
   /** Ends it where it is; an end that is gone is nothing to wonder at. */
   abandon(): Promise<void>;
 }
@@ -33,8 +35,7 @@ export async function startStream(from: Place, to: Place, options: StreamOptions
   const port = nextPort++;
   const v6 = address.includes(':');
   const [source, sink] = [`/tmp/sent.${port}`, `/tmp/received.${port}`];
-  const megabytes = Math.ceil(bytes / 65536);
-  await from.ok(`head -c ${bytes} /dev/urandom >${source}`, seconds + megabytes / 10);
+  await from.ok(`head -c ${bytes} /dev/urandom >${source}`, seconds);
   const sent = await from.ok(`sha256sum <${source}`);
   const receiver = await to.start(
     `socat -u TCP${v6 ? 6 : 4}-LISTEN:${port},reuseaddr OPEN:${sink},creat,trunc`,
@@ -51,6 +52,9 @@ export async function startStream(from: Place, to: Place, options: StreamOptions
       }
       assert.equal(await to.ok(`sha256sum <${sink}`), sent, `${what}: other bytes arrived than were sent`);
       await Promise.all([from.run(`rm -f ${source}`), to.run(`rm -f ${sink}`)]);
+    },
+    async arrived() {
+      return Number(await to.ok(`stat -c %s ${sink}`));
     },
     async abandon() {
       await Promise.allSettled([sender.kill(), receiver.kill()]);

@@ -26,9 +26,9 @@ export const scenario: Scenario = {
       streamHashed(guest, lab.dom0, { address: HOST.v6, bytes: 3_000_017 }),
     ]);
 
-    /** Of eth0-q0-tx, eth0-q0-rx, …, over all vCPUs. */
+    /** Of vif0-q0-tx, vif0-q0-rx, …, over all vCPUs. */
     async function interrupts(): Promise<number[]> {
-      const lines = (await guest.ok("grep -E 'eth0-q[0-9]+-[rt]x' /proc/interrupts")).trim().split('\n');
+      const lines = (await guest.ok("grep -E -- '-q[0-9]+-[rt]x' /proc/interrupts")).trim().split('\n');
       return lines.map((line) => {
         const [, ...fields] = line.trim().split(/\s+/);
         return fields.slice(0, 2).reduce((sum, field) => sum + Number(field), 0);
