@@ -32,19 +32,20 @@ export class Arena {
     this.#pages = owner ? new PageAllocator(first, memory.buffer.byteLength / PAGE_SIZE) : undefined;
   }
 
-  /** A new arena of `size` bytes of address space (memory is only used where it is touched). */
-  static create(size: number): Arena {
-    const pages = Math.ceil(size / WASM_PAGE);
-    try {
-      return new Arena(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }), true);
-    } catch (cause) {
-      throw new SetupError(
-        `no address space for an arena of ${size} bytes`,
-        'raise `ulimit -v` or free memory',
-        {
-          cause,
-        },
-      );
+  /**
+   * A new arena of `size` bytes of address space (memory is only used where it is touched), or the half of it, and so
+   * on down to `least`, where the machine promises no more (vm.overcommit_memory, a small dom0). Throws SetupError.
+   */
+  static create(size: number, least = size): Arena {
+    for (let bytes = size; ; bytes /= 2) {
+      const pages = Math.ceil(bytes / WASM_PAGE);
+      try {
+        return new Arena(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }), true);
+      } catch (cause) {
+        if (bytes / 2 >= least) continue;
+        const hint = 'raise `ulimit -v`, set vm.overcommit_memory=0, or free memory';
+        throw new SetupError(`no address space for an arena of ${bytes} bytes`, hint, { cause });
+      }
     }
   }
 

@@ -32,8 +32,9 @@ import { startReaper } from './reaper.js';
 import { type GuestRecord, Toolstack } from './toolstack.js';
 import { PortIds, Vifs } from './vifs.js';
 
-/** Address space of the datapath; memory is used as it is touched. */
+/** Address space of the datapath; memory is used as it is touched. A small dom0 promises less, enough for some vifs. */
 const ARENA_SIZE = 2 ** 31;
+const ARENA_LEAST = 2 ** 27;
 /** ms for one step of the shutdown: guests get five seconds of it to leave. */
 const STEP_MOST = 8000;
 
@@ -106,7 +107,7 @@ class RunningDaemon implements Daemon {
       for (const name of SOCKETS) rmSync(join(directory, name), { force: true });
     });
 
-    const arena = Arena.create(ARENA_SIZE);
+    const arena = Arena.create(ARENA_SIZE, ARENA_LEAST);
     const hypervisor = new Hypervisor(arena, instantiateLoops(arena));
     this.#own(() => hypervisor.close());
     const shard = new Shard(arena, hypervisor);

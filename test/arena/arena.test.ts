@@ -124,3 +124,12 @@ describe('arena', () => {
     arena.free(address, 4 * PAGE);
   });
 });
+
+test('where there is no room for the size that was asked for, the arena is smaller, down to a least', () => {
+  const most = 2 ** 32; // a WebAssembly memory has no more
+  assert.throws(() => Arena.create(2 * most), /no address space for an arena of 8589934592 bytes/);
+  assert.throws(() => Arena.create(4 * most, 2 * most), SetupError);
+  const arena = Arena.create(2 * most, 2 ** 20);
+  assert.ok(arena.u8.length >= 2 ** 20 && arena.u8.length <= most);
+  assert.equal(Math.log2(arena.u8.length) % 1, 0);
+});

@@ -148,6 +148,12 @@ else {
   });
 
   describe('native mappings', () => {
+    test('a small dom0 has room for an arena, of whatever size', (t) => {
+      const arena = Arena.create(2 ** 31, 2 ** 27);
+      t.diagnostic(`${arena.u8.length >>> 20} MiB of address space`);
+      assert.ok(arena.allocate(2 ** 26, 'half of the least') > 0);
+    });
+
     test('a copy from and to pages that are mapped here', () => {
       const arena = Arena.create(1 << 24);
       const platform = new NativePlatform(arena, instantiateLoops(arena));
