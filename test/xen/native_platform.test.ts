@@ -17,10 +17,10 @@ import { notifier, PendingEvents } from '../../src/sys/evtchn.js';
 import { isXenDomain } from '../../src/sys/xen_device.js';
 import type { Channel } from '../../src/xen/event_channels.js';
 import { NativeEventChannels } from '../../src/xen/native/events.js';
-import { GrantedPages } from '../../src/xen/native/granted_pages.js';
 import { NativePlatform } from '../../src/xen/native/platform.js';
 import { eventChannelsSuite } from './event_channels.suite.js';
 import { type GrantingDomain, grantTableSuite, type Refusals } from './grant_table.suite.js';
+import { GrantedPages } from './granted_pages.js';
 
 const PAGE = 4096;
 const FRAMES = 16;

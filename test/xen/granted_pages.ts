@@ -1,7 +1,7 @@
-/** Pages of a front end of ours in a Xen domain: they come from gntalloc, granted, and are mapped into the arena. */
-import { PAGE_SIZE } from '../../../assembly/layout.js';
-import type { Arena } from '../../arena/arena.js';
-import { Gntalloc } from '../../sys/gntalloc.js';
+/** Pages that this domain grants, out of gntalloc, mapped into an arena. */
+import { PAGE_SIZE } from '../../assembly/layout.js';
+import type { Arena } from '../../src/arena/arena.js';
+import { Gntalloc } from '../../src/sys/gntalloc.js';
 
 /** Pages of one call: the driver's table is an allocation of the kernel's. */
 const AT_ONCE = 256;
