@@ -60,7 +60,17 @@ export class Stage {
   async startDaemon(): Promise<Status> {
     this.#notCleared();
     const addresses = this.#network.host.flatMap((cidr) => ['--host-ip', cidr]);
-    const args = ['up', '--json', '--dir', this.directory, '--host-name', this.hostName, ...addresses];
+    const args = [
+      'up',
+      '--json',
+      '--platform',
+      'embedded',
+      '--dir',
+      this.directory,
+      '--host-name',
+      this.hostName,
+      ...addresses,
+    ];
     // A group of its own: Ctrl-C on the terminal reaches us alone, and we stop things in order. The channel is
     // a lifeline: should we be killed, the daemon sees it closed and ends, and the guests with it.
     const child = spawn(process.execPath, [ENTRY, ...args], {

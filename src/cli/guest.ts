@@ -101,7 +101,7 @@ async function runGuest(context: Context, name: string, options: RunOptions): Pr
       'run it with --detach, or by guest exec --json',
     );
   }
-  await client.status(); // no daemon: say so before anything is made
+  await mustMakeGuests(context, name); // no daemon: say so before anything is made
   const { launchGuest } = await import('../guest/launch.js');
   const wanted: LaunchOptions = {
     socket: join(directory, HYPERVISOR_SOCKET),
@@ -139,6 +139,16 @@ async function runGuest(context: Context, name: string, options: RunOptions): Pr
   }
 }
 
+/** Throws SetupError where the daemon makes none. */
+async function mustMakeGuests({ client }: Context, name: string): Promise<void> {
+  const { platform } = await client.status();
+  if (platform !== 'native') return;
+  throw new SetupError(
+    'this daemon serves a Xen host: its guests are made by the toolstack',
+    `xl create ${name}.cfg; or a daemon of its own: netferry --dir /tmp/mine up --platform embedded`,
+  );
+}
+
 function guestLine({ name, domid, mac, addresses, mtu }: GuestInfo): string {
   return `guest ${name} is up: domain ${domid}, eth0 ${[mac, ...addresses].join(' ')}, MTU ${mtu}`;
 }
@@ -150,7 +160,10 @@ async function listGuests({ io, client, json }: Context): Promise<undefined> {
     return;
   }
   const paint = painter(io, io.stdout);
-  if (guests.length === 0) note(io, 'no guests; start one: netferry guest run NAME');
+  const native = guests.length === 0 && (await client.status()).platform === 'native';
+  if (native)
+    note(io, 'the guests of a Xen host are its toolstack’s: xl list; their vifs: netferry vif list');
+  else if (guests.length === 0) note(io, 'no guests; start one: netferry guest run NAME');
   const rows = guests.map((guest) => [
     guest.name,
     String(guest.domid),

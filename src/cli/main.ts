@@ -4,6 +4,7 @@ import { SetupError } from '../sys/errors.js';
 import { type Attach, createContext, version } from './context.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
+import { addDown } from './down.js';
 import { addGuest } from './guest.js';
 import { type Io, printError } from './io.js';
 import { addLab } from './lab.js';
@@ -68,6 +69,7 @@ Examples:
 `,
     );
   addUp(program, attach);
+  addDown(program, attach);
   addStatus(program, attach);
   addVif(program, attach);
   addPorts(program, attach);

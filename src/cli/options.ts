@@ -5,7 +5,7 @@ import { LEARN_MAX } from '../daemon/api.js';
 import type { DaemonOptions } from '../daemon/options.js';
 import { GUEST_NAME, guestRequest } from '../guest/options.js';
 
-export type TransferName = DaemonOptions['transfer'];
+export type TransferName = NonNullable<DaemonOptions['transfer']>;
 
 /** Bad usage: exit code 2. Everything else that goes wrong is exit code 1. */
 export class UsageError extends Error {
@@ -119,6 +119,15 @@ export function parseTransfer(text: string): TransferName {
   if (transfer === undefined)
     throw new UsageError(`${quote(text)} is not a transfer`, `known: ${TRANSFERS.join(', ')}`);
   return transfer;
+}
+
+export const PLATFORMS = ['auto', 'embedded', 'native'] as const;
+
+export function parsePlatform(text: string): (typeof PLATFORMS)[number] {
+  const platform = PLATFORMS.find((known) => known === text);
+  if (platform === undefined)
+    throw new UsageError(`${quote(text)} is not a platform`, `known: ${PLATFORMS.join(', ')}`);
+  return platform;
 }
 
 export function parseGuestName(text: string): string {

@@ -21,7 +21,7 @@ async function status({ io, client, json }: Context): Promise<undefined> {
   const rows: [string, string][] = [
     ['daemon', `netferry ${found.version}, pid ${found.pid}, up ${duration(found.uptime)}`],
     ['directory', found.directory],
-    ['platform', found.rootless ? `${found.platform}, rootless (in a namespace of its own)` : found.platform],
+    ['platform', platformText(found)],
     ['host port', host ? [host.name, host.mac, ...host.addresses, `MTU ${host.mtu}`].join('  ') : 'none'],
     ['uplink', uplinkText(found)],
     ['guests', `${found.guests} (${found.vifs} ports)`],
@@ -30,6 +30,12 @@ async function status({ io, client, json }: Context): Promise<undefined> {
     ['memory', bytes(found.rss)],
   ];
   for (const [name, value] of rows) io.stdout.write(`${paint('dim', name.padEnd(10))}  ${value}\n`);
+}
+
+function platformText({ platform, rootless, xen }: Status): string {
+  if (!xen) return rootless ? `${platform}, rootless (in a namespace of its own)` : platform;
+  const store = xen.connected ? `xenstore ${xen.xenstore}` : `xenstore ${xen.xenstore} is away`;
+  return [platform, xen.domid === 0 ? 'dom0' : `driver domain ${xen.domid}`, store].join(', ');
 }
 
 function uplinkText({ uplink, crossing }: Status): string {

@@ -12,10 +12,12 @@ import { exitCodeOf, note, printJson } from './io.js';
 import { freeNetwork } from './network.js';
 import {
   collectCidrs,
+  PLATFORMS,
   parseAgeing,
   parseInterfaceName,
   parseMode,
   parseMtu,
+  parsePlatform,
   parseTransfer,
   TRANSFERS,
   type TransferName,
@@ -30,7 +32,9 @@ interface UpOptions {
   readonly uplink?: string;
   readonly mode?: 'tcx' | 'clsact';
   readonly ageing?: number;
-  readonly transfer: TransferName;
+  readonly transfer?: TransferName;
+  readonly platform: 'auto' | 'embedded' | 'native';
+  readonly closeVifs?: boolean;
   readonly logJson?: boolean;
   readonly rootless?: boolean;
 }
@@ -61,9 +65,18 @@ export function addUp(program: Command, attach: Attach): void {
     )
     .option(
       '--transfer <name>',
-      `how guests’ bytes are moved: ${TRANSFERS.join(', ')}`,
+      `how guests’ bytes are moved: ${TRANSFERS.join(', ')} (default: persistent; on a Xen host grant-copy)`,
       parseTransfer,
-      'persistent',
+    )
+    .option(
+      '--platform <name>',
+      `where guests live: ${PLATFORMS.join(', ')}; auto is native on a Xen host`,
+      parsePlatform,
+      'auto',
+    )
+    .option(
+      '--close-vifs',
+      'on a Xen host: close guests’ vifs at the end, instead of leaving them to a successor',
     )
     .option('--mode <how>', 'attach eBPF by tcx or clsact (default: tcx where the kernel has it)', parseMode)
     .option('--ageing <seconds>', 'until a learned MAC is forgotten (default: 300)', parseAgeing)
@@ -74,6 +87,9 @@ export function addUp(program: Command, attach: Attach): void {
       `
 With --uplink guests are on the physical network and reach the host at its addresses there. The host port is made only
 when --host-ip or --host-name asks for it: a network of its own between host and guests.
+
+On a Xen host (dom0 or a driver domain) the guests are Xen's: each vif that a toolstack makes is served. When the daemon
+ends, vifs stay connected, and the next one goes on with them: guests notice a pause. See docs/xen.md.
 
 Without root the daemon runs in user and network namespaces of its own: guests reach each other and the host
 port, but the host port is not on this machine's network.
@@ -111,7 +127,9 @@ async function up(context: Context, options: UpOptions): Promise<number> {
 async function upIn(context: Context, options: UpOptions, claim: Claim): Promise<number> {
   const { io, directory } = context;
   const { canMakeTaps, userNamespaceProblem } = await import('../daemon/doctor.js');
+  const { choosePlatform } = await import('../daemon/xen_host.js');
   if (!canMakeTaps(io.uid) && !options.rootless) {
+    if (options.platform === 'native') choosePlatform('native', false);
     const problem = userNamespaceProblem();
     if (problem !== undefined) {
       throw new SetupError(
@@ -132,6 +150,7 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
           mtu: options.mtu ?? HOST_MTU,
         }
       : null;
+  const platform = choosePlatform(options.platform, !options.rootless && canMakeTaps(io.uid));
   const stop = stopRequest(context);
   const daemon = await startDaemon(
     {
@@ -143,7 +162,9 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
         ...(options.ageing === undefined ? {} : { ageing: options.ageing }),
       },
       ...(options.mtu === undefined ? {} : { guestMtu: options.mtu }),
-      transfer: options.transfer,
+      ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+      platform,
+      closeVifs: options.closeVifs === true,
       log: options.logJson ? 'json' : 'pretty',
       rootless: options.rootless === true,
     },
@@ -166,10 +187,11 @@ function withoutRoot(uplink: string): SetupError {
   );
 }
 
-function readyLine({ version, pid, host, uplink, directory }: Status): string {
+function readyLine({ version, pid, host, uplink, directory, xen }: Status): string {
+  const place = xen ? `serving Xen guests from domain ${xen.domid}, ` : '';
   const wire = uplink ? `uplink ${uplink.name} by ${uplink.mode}, ` : '';
   const port = host ? `host port ${[host.name, ...host.addresses].join(' ')}` : 'no host port';
-  return `netferry ${version} is up: pid ${pid}, ${wire}${port}, control ${join(directory, CONTROL_SOCKET)}`;
+  return `netferry ${version} is up: pid ${pid}, ${place}${wire}${port}, control ${join(directory, CONTROL_SOCKET)}`;
 }
 
 interface StopRequest {

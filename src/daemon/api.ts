@@ -9,12 +9,14 @@
  *   DELETE /v1/guests/NAME     → 204, once it is gone
  *   POST   /v1/ports           AttachRequest → Vif
  *   DELETE /v1/ports/NAME      → 204; NAME is a port's or its device's
+ *   POST   /v1/down            DownRequest → 204, and then it ends
  *
  * A refusal is { error, hint } with a 4xx or 5xx status.
  */
 import { z } from 'zod';
 import type { PortCounters } from '../datapath/counters.js';
 import type { TransferName } from '../transfer/transfer.js';
+import type { PlatformKind } from '../xen/platform.js';
 
 /** MACs that one port may learn at most: a quarter of what the hook's table holds. */
 export const LEARN_MAX = 4096;
@@ -25,7 +27,9 @@ export interface Status {
   /** Seconds since start. */
   readonly uptime: number;
   readonly directory: string;
-  readonly platform: 'embedded';
+  readonly platform: PlatformKind;
+  /** Null on the embedded platform. */
+  readonly xen: XenInfo | null;
   /** The host's own port; null with --no-host. */
   readonly host: {
     readonly name: string;
@@ -46,6 +50,15 @@ export interface Status {
   readonly rss: number;
   /** True when daemon and host port live in a namespace of their own (not root). */
   readonly rootless: boolean;
+}
+
+export interface XenInfo {
+  /** The domain that the daemon is in. */
+  readonly domid: number;
+  /** Where it speaks to xenstore. */
+  readonly xenstore: string;
+  /** False while xenstored is away. */
+  readonly connected: boolean;
 }
 
 export interface UplinkInfo {
@@ -120,6 +133,13 @@ export const attachRequest = z.strictObject({
   addresses: z.array(z.string().max(64)).max(64).optional(),
 });
 export type AttachRequest = z.infer<typeof attachRequest>;
+
+/** The daemon is to end. */
+export const downRequest = z.strictObject({
+  /** On a Xen host: guests' vifs are closed, instead of being left for a successor. */
+  closeVifs: z.boolean().optional(),
+});
+export type DownRequest = z.infer<typeof downRequest>;
 
 export interface Refusal {
   readonly error: string;

@@ -5,6 +5,7 @@ import { SetupError } from '../sys/errors.js';
 import {
   type AttachRequest,
   CONTROL_SOCKET,
+  type DownRequest,
   type GuestInfo,
   type Refusal,
   type Status,
@@ -88,6 +89,11 @@ export class ControlClient {
   /** By the port's name or its device's. */
   async detachPort(name: string): Promise<void> {
     await this.#ask('DELETE', `/v1/ports/${encodeURIComponent(name)}`);
+  }
+
+  /** Asks the daemon to end; resolves once it has said that it will. */
+  async down(request: DownRequest): Promise<void> {
+    await this.#ask('POST', '/v1/down', JSON.stringify(request));
   }
 
   // The daemon is of our own user and version; what it says is taken at its word once it is JSON.

@@ -1,10 +1,13 @@
 /** The control socket's server: HTTP with JSON, see api.ts. */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { z } from 'zod';
 import { SetupError } from '../sys/errors.js';
 import {
   type AttachRequest,
   attachRequest,
+  type DownRequest,
+  downRequest,
   type GuestInfo,
   type Refusal,
   type Status,
@@ -24,6 +27,8 @@ export interface Controlled {
   attachPort(request: AttachRequest): Promise<Vif>;
   /** Rejects with UnknownPort when there is none. */
   detachPort(name: string): Promise<void>;
+  /** Begins to close; the answer to who asked comes first. */
+  down(request: DownRequest): void;
 }
 
 /** Bytes of a request's body at most. */
@@ -70,7 +75,12 @@ export class ControlServer {
         return;
       }
       if (request.method === 'POST' && pathname === '/v1/ports') {
-        return reply(response, 200, await this.#daemon.attachPort(wanted(body)));
+        return reply(response, 200, await this.#daemon.attachPort(parsed('port', attachRequest, body)));
+      }
+      if (request.method === 'POST' && pathname === '/v1/down') {
+        const wanted = parsed('down', downRequest, body);
+        response.writeHead(204).end(() => this.#daemon.down(wanted));
+        return;
       }
     } catch (error) {
       return refuse(response, statusOf(error), error);
@@ -90,17 +100,17 @@ export class ControlServer {
 }
 
 /** Throws SetupError. */
-function wanted(body: string): AttachRequest {
+function parsed<T>(what: string, schema: z.ZodType<T>, body: string): T {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
     throw new SetupError('the request is not JSON', 'src/daemon/api.ts says what it is');
   }
-  const parsed = attachRequest.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new SetupError(`port: ${issues.join('; ')}`, 'src/daemon/api.ts says what it is');
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new SetupError(`${what}: ${issues.join('; ')}`, 'src/daemon/api.ts says what it is');
 }
 
 function decode(text: string): string {

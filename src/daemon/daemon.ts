@@ -1,35 +1,33 @@
-/** The daemon: hypervisor, xenstore, netback, datapath thread, host port and control socket, made and unmade in order. */
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+/** The daemon: platform, datapath thread, host port, kernel's part, guests and control socket, made and unmade in order. */
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PORTS_MAX } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
-import { NetbackDriver } from '../netif/backend.js';
 import { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
-import type { TransferName } from '../transfer/transfer.js';
-import { Hypervisor } from '../xen/embedded/hypervisor.js';
-import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
+import { DEFAULT_TRANSFER } from '../transfer/transfer.js';
 import { AddressBook } from './addresses.js';
 import {
   type AttachRequest,
   CONTROL_SOCKET,
+  type DownRequest,
   type GuestInfo,
-  HYPERVISOR_SOCKET,
   LOCK_FILE,
   type Status,
   type Vif,
-  XENSTORE_SOCKET,
 } from './api.js';
 import type { Claim } from './claim.js';
 import { type Controlled, ControlServer } from './control_server.js';
 import { SOCKETS } from './directory.js';
+import { EmbeddedMachine } from './embedded_machine.js';
 import { HostPort } from './host_port.js';
 import { KernelNetwork } from './kernel_network.js';
 import { type Log, openLog } from './log.js';
+import type { Machine } from './machine.js';
+import { NativeMachine } from './native_machine.js';
 import { type DaemonOptions, DEFAULT_HOST } from './options.js';
 import { startReaper } from './reaper.js';
-import { type GuestRecord, Toolstack } from './toolstack.js';
 import { PortIds, Vifs } from './vifs.js';
 
 /** Address space of the datapath; memory is used as it is touched. A small dom0 promises less, enough for some vifs. */
@@ -68,9 +66,7 @@ class RunningDaemon implements Daemon {
   #unmade = false;
   /** Why it closes by itself. */
   #failure: Error | undefined;
-  #toolstack: Toolstack | undefined;
-  #netback: NetbackDriver | undefined;
-  #vifs: Vifs | undefined;
+  #machine: Machine | undefined;
   #host: HostPort | undefined;
   #kernel: KernelNetwork | undefined;
 
@@ -108,9 +104,10 @@ class RunningDaemon implements Daemon {
     });
 
     const arena = Arena.create(ARENA_SIZE, ARENA_LEAST);
-    const hypervisor = new Hypervisor(arena, instantiateLoops(arena));
-    this.#own(() => hypervisor.close());
-    const shard = new Shard(arena, hypervisor);
+    const machine = this.#openMachine(arena);
+    this.#machine = machine;
+    this.#own(() => machine.close());
+    const shard = new Shard(arena, machine.platform);
     this.#own(() => shard.close());
     shard.onFailure = (error) => {
       this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
@@ -144,39 +141,27 @@ class RunningDaemon implements Daemon {
     await kernel.start();
     this.#mustGoOn();
 
-    const xenstored = new Xenstored({}, { log: (message) => this.#log.warn(`xenstore: ${message}`) });
-    this.#own(() => xenstored.close());
-    await xenstored.listen(join(directory, XENSTORE_SOCKET));
-    this.#mustGoOn();
-    const store = xenstored.connect(0);
-    const vifs = new Vifs(arena, hypervisor, shard, ports, (domid) => this.#transferOf(domid));
-    const netback = new NetbackDriver(store, vifs, this.#log);
-    this.#own(() => netback.close());
-    vifs.onMac = (mac, takesPart) => (takesPart ? kernel.addVif(mac) : kernel.removeVif(mac));
-    vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
-    await netback.start();
-    this.#mustGoOn();
-    const toolstack = new Toolstack({
-      hypervisor,
-      xenstored,
-      store,
-      addresses: book,
-      transfer: this.#options.transfer,
+    await machine.open({
+      options: this.#options,
+      vifs: new Vifs(arena, machine.platform, shard, ports),
+      book,
       log: this.#log,
-      forget: (domid) => netback.forget(domid),
-      defaultMtu: this.#options.guestMtu ?? host?.mtu ?? kernel.mtu ?? 1500,
+      mtu: this.#options.guestMtu ?? host?.mtu ?? kernel.mtu,
+      onMac: (mac, takesPart) => (takesPart ? kernel.addVif(mac) : kernel.removeVif(mac)),
+      own: (undo) => this.#own(undo),
+      mustGoOn: () => this.#mustGoOn(),
     });
-    this.#own(() => toolstack.close());
-    this.#toolstack = toolstack;
-    this.#netback = netback;
-    this.#vifs = vifs;
-    const hypervisorSocket = join(directory, HYPERVISOR_SOCKET);
-    await toolstack.listen(hypervisorSocket);
     this.#mustGoOn();
-    chmodSync(hypervisorSocket, 0o600);
     const control = new ControlServer(this);
     this.#own(() => control.close());
     await control.listen(join(directory, CONTROL_SOCKET));
+  }
+
+  #openMachine(arena: Arena): Machine {
+    const { platform = 'embedded', transfer, closeVifs = false } = this.#options;
+    const loops = instantiateLoops(arena);
+    if (platform === 'native') return new NativeMachine(arena, loops, transfer, closeVifs);
+    return new EmbeddedMachine(arena, loops, transfer);
   }
 
   #mustGoOn(): void {
@@ -216,13 +201,14 @@ class RunningDaemon implements Daemon {
       pid: process.pid,
       uptime: (Date.now() - this.#started) / 1000,
       directory: this.#options.directory,
-      platform: 'embedded',
+      platform: this.#options.platform ?? 'embedded',
+      xen: this.#machine?.xen() ?? null,
       host: host ? { name: host.name, mac: host.mac, addresses: host.addresses, mtu: host.mtu } : null,
       uplink: this.#kernel?.uplink ?? null,
       crossing: this.#kernel?.crossing?.name ?? null,
-      guests: this.guests().length,
+      guests: this.#machine?.guestCount ?? 0,
       vifs: this.vifs().length,
-      transfer: this.#options.transfer,
+      transfer: this.#machine?.transfer ?? DEFAULT_TRANSFER,
       io: host?.io ?? this.#kernel?.crossing?.io ?? 'plain',
       rss: process.memoryUsage.rss(),
       rootless: this.#options.rootless,
@@ -230,26 +216,7 @@ class RunningDaemon implements Daemon {
   }
 
   vifs(): Vif[] {
-    const vifs: Vif[] = (this.#toolstack?.guests ?? []).map((guest) => {
-      const { domid } = guest.domain;
-      const { phase: state, reason } = this.#phaseOf(guest);
-      const counters = this.#vifs?.counters(domid, 0) ?? null;
-      const { mac, addresses, mtu, transfer } = guest;
-      return {
-        name: `${guest.name}/0`,
-        kind: 'netif',
-        guest: guest.name,
-        domid,
-        mac,
-        macs: [mac],
-        addresses,
-        mtu,
-        state,
-        reason,
-        transfer,
-        counters,
-      };
-    });
+    const vifs = this.#machine?.vifs() ?? [];
     const host = this.#host;
     if (host) {
       const { name, mac, addresses, mtu, counters } = host;
@@ -267,23 +234,11 @@ class RunningDaemon implements Daemon {
   }
 
   guests(): GuestInfo[] {
-    return (this.#toolstack?.guests ?? []).map((guest) => {
-      const { name, pid, mac, addresses, mtu, transfer } = guest;
-      return {
-        name,
-        domid: guest.domain.domid,
-        pid,
-        mac,
-        addresses,
-        mtu,
-        state: this.#phaseOf(guest).phase,
-        transfer,
-      };
-    });
+    return this.#machine?.guests() ?? [];
   }
 
   async removeGuest(name: string): Promise<void> {
-    await this.#toolstack?.remove(name);
+    await this.#machine?.removeGuest(name);
   }
 
   async attachPort(request: AttachRequest): Promise<Vif> {
@@ -295,13 +250,9 @@ class RunningDaemon implements Daemon {
     await this.#kernel?.detach(name);
   }
 
-  #phaseOf(guest: GuestRecord) {
-    return this.#netback?.phaseOf(guest.domain.domid, 0) ?? { phase: 'initialising' as const, reason: null };
-  }
-
-  #transferOf(domid: number): TransferName {
-    const guest = this.#toolstack?.guests.find((record) => record.domain.domid === domid);
-    return guest?.transfer ?? this.#options.transfer;
+  down({ closeVifs }: DownRequest): void {
+    if (closeVifs) this.#machine?.closeVifs();
+    void this.close();
   }
 }
 

@@ -1,6 +1,7 @@
 /** How a daemon is started. */
 import type { Mode } from '../hook/attachment.js';
 import type { TransferName } from '../transfer/transfer.js';
+import type { PlatformKind } from '../xen/platform.js';
 
 export interface DaemonOptions {
   /** Runtime directory, private to the user; sockets live there while the daemon runs. */
@@ -11,8 +12,12 @@ export interface DaemonOptions {
   readonly kernel?: KernelOptions;
   /** Of guests that name none; default: the host port's, else the uplink's, else 1500. */
   readonly guestMtu?: number;
-  /** For guests that name none. */
-  readonly transfer: TransferName;
+  /** For guests that name none; default: the platform's. */
+  readonly transfer?: TransferName;
+  /** Where guests live; default: embedded. */
+  readonly platform?: PlatformKind;
+  /** On a Xen host: close guests' vifs at the end, instead of leaving them connected for a successor. */
+  readonly closeVifs?: boolean;
   readonly log: 'json' | 'pretty';
   /** The daemon runs in user and network namespaces of its own. */
   readonly rootless: boolean;

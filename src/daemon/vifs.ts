@@ -11,7 +11,7 @@ import { SetupError } from '../sys/errors.js';
 import { MAP_TABLES, MAP_WINDOW } from '../transfer/map.js';
 import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
 import { STATIC_PAGES } from '../transfer/static.js';
-import type { TransferName } from '../transfer/transfer.js';
+import { DEFAULT_TRANSFER, type TransferName } from '../transfer/transfer.js';
 import type { Platform } from '../xen/platform.js';
 import { parseMac } from './addresses.js';
 import { Undo } from './undo.js';
@@ -38,27 +38,21 @@ export class Vifs implements VifConnector {
   /** A front end broke the protocol. */
   onFenced: (domid: number, handle: number, why: string) => void = () => {};
   /** A vif takes part, or no longer: who mirrors the forwarding table follows. May throw SetupError when one is to take part. */
-  onMac: (mac: string, takesPart: boolean) => void = () => {};
+  onVif: (vif: VifIdentity, takesPart: boolean) => void = () => {};
+  /** How a vif's bytes are to be moved. */
+  transferOf: (vif: VifIdentity) => TransferName = () => DEFAULT_TRANSFER;
   readonly #arena: Arena;
   readonly #platform: Platform;
   readonly #shard: Shard;
   readonly #ports: PortIds;
-  readonly #transferOf: (domid: number) => TransferName;
   readonly #connected = new Map<string, Connected>();
   #cachePages = 0;
 
-  constructor(
-    arena: Arena,
-    platform: Platform,
-    shard: Shard,
-    ports: PortIds,
-    transferOf: (domid: number) => TransferName,
-  ) {
+  constructor(arena: Arena, platform: Platform, shard: Shard, ports: PortIds) {
     this.#arena = arena;
     this.#platform = platform;
     this.#shard = shard;
     this.#ports = ports;
-    this.#transferOf = transferOf;
     shard.onFenced = (port, why) => this.#fenced(port, why);
     shard.onBlocked = (fd) => this.#blocked(fd);
   }
@@ -95,7 +89,7 @@ export class Vifs implements VifConnector {
     const { domid } = vif;
     const domain = this.#platform.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
-    const name = `${domain.name}/${vif.handle}`;
+    const { name } = vif;
     const allocate = (bytes: number, what: string) => {
       const address = this.#arena.allocate(bytes, `${what} of ${name}`);
       undo.push(() => this.#arena.free(address, bytes));
@@ -119,15 +113,15 @@ export class Vifs implements VifConnector {
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
-    const transfer = this.#transferOf(domid);
+    const transfer = this.transferOf(vif);
     if (transfer === 'grant-copy') domain.openView(VIEW_RESERVE); // without it grant copies are system calls
     const keeps = transfer === 'persistent' || transfer === 'static';
     const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
     const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
     const memory = allocate(NETBACK_MEMORY, 'state');
     // First, so that nobody takes its first frames for a stranger's.
-    this.onMac(vif.mac, true);
-    undo.push(() => this.onMac(vif.mac, false));
+    this.onVif(vif, true);
+    undo.push(() => this.onVif(vif, false));
     await this.#shard.attach({
       kind: 'netback',
       id: port,

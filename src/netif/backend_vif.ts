@@ -115,7 +115,7 @@ export class BackendVif {
 
   async #look(): Promise<void> {
     if (this.#ended) return this.#gone();
-    const holder = this.#backend.options.holderOf?.(this.#domid, this.#handle);
+    const holder = this.#backend.options.holderOf?.(this.#domid, this.#handle, this.#connected);
     if (holder !== undefined) return this.#leaveTo(holder);
     const found = await this.#nodes.state();
     if (found === undefined) return this.#vanished();

@@ -3,6 +3,7 @@
  * as it does; xl-network-configuration(5) says what they mean.
  */
 import { isIPv4, isIPv6 } from 'node:net';
+import { TRANSFER_NAMES, type TransferName } from '../transfer/transfer.js';
 import type { XenStore, XsTransaction } from '../xen/xenstore.js';
 import { BadKey } from './frontend_keys.js';
 
@@ -21,6 +22,8 @@ export interface VifConfig {
   readonly vifname: string | undefined;
   /** The bridge that the toolstack had in mind. */
   readonly bridge: string | undefined;
+  /** How its bytes are to be moved, where somebody wrote that; a node of our own. */
+  readonly transfer: TransferName | undefined;
 }
 
 export interface VifRate {
@@ -49,9 +52,9 @@ export async function readVifConfig(
   domid: number,
   tx?: XsTransaction,
 ): Promise<VifConfig | Missing> {
-  const keys = ['frontend', 'frontend-id', 'mac', 'rate', 'mtu', 'ip', 'vifname', 'bridge'];
+  const keys = ['frontend', 'frontend-id', 'mac', 'rate', 'mtu', 'ip', 'vifname', 'bridge', 'transfer'];
   const values = await Promise.all(keys.map((key) => store.tryRead(`${directory}/${key}`, tx)));
-  const [frontend, frontendId, mac, rate, mtu, ip, vifname, bridge] = values;
+  const [frontend, frontendId, mac, rate, mtu, ip, vifname, bridge, transfer] = values;
   if (!frontend) return { missing: 'frontend' };
   if (!mac) return { missing: 'mac' };
   if (!frontend.startsWith('/')) throw new BadKey('frontend', frontend, 'must be a path');
@@ -66,6 +69,7 @@ export async function readVifConfig(
     addresses: parseAddresses(ip ?? ''),
     vifname: vifname ? parseName(vifname) : undefined,
     bridge: bridge || undefined,
+    transfer: transfer === undefined ? undefined : parseTransfer(transfer),
   };
 }
 
@@ -108,6 +112,12 @@ function parseAddresses(text: string): string[] {
       throw new BadKey('ip', text, 'must be IP addresses with spaces between');
   }
   return words;
+}
+
+function parseTransfer(text: string): TransferName {
+  const name = TRANSFER_NAMES.find((known) => known === text);
+  if (name === undefined) throw new BadKey('transfer', text, `must be one of ${TRANSFER_NAMES.join(', ')}`);
+  return name;
 }
 
 function parseName(text: string): string {

@@ -33,8 +33,8 @@ export interface BackendLog {
 export interface BackendOptions {
   /** The back end's own domain path, `/local/domain/0`. */
   readonly home?: string;
-  /** Who else has the vif (kernel netback): then it is left alone until nobody has. */
-  readonly holderOf?: (domid: number, handle: number) => string | undefined;
+  /** Who else has the vif (kernel netback): then it is left alone until nobody has. `serving`: we have it now. */
+  readonly holderOf?: (domid: number, handle: number, serving: boolean) => string | undefined;
   /** Whether vifs may have been served before we started: then those that are connected go on. */
   readonly resume?: boolean;
   /** Of vifs whose toolstack names none; the front end is told. */

@@ -91,6 +91,7 @@ test('--help of every command answers on stdout with exit code 0; those with opt
   const commands = [
     '',
     'up',
+    'down',
     'status',
     'vif',
     'vif list',

@@ -60,7 +60,15 @@ export async function startNetferry(
     const hub = await spaces.add();
     await options.prepare?.(hub);
     const program = [process.execPath, ...(options.node ?? []), BIN, '--dir', directory];
-    const daemon = hub.spawn([...program, 'up', '--transfer', transfer, ...(options.up ?? [])]);
+    const daemon = hub.spawn([
+      ...program,
+      'up',
+      '--platform',
+      'embedded',
+      '--transfer',
+      transfer,
+      ...(options.up ?? []),
+    ]);
     daemon.stdout.resume();
     daemon.stderr.resume();
     stopDaemon = () => endGently(daemon);

@@ -1,0 +1,67 @@
+/**
+ * Linux's own netback, as far as we must know of it: which vifs it has. It takes every vif of this domain while its
+ * driver is registered; only one that an admin unbound by hand (drivers/vif/unbind) stays free.
+ */
+import { existsSync, readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+/** Where the kernel lists back-end devices and their drivers; tests have one of their own. */
+const BUS = '/sys/bus/xen-backend';
+/** ms that a vif must be seen unbound before the kernel is taken to leave it: it binds what is new in no time. */
+const UNBOUND = 900;
+const FORGOTTEN = 5000;
+
+export class KernelNetback {
+  readonly #bus: string;
+  /** By device: since when it is seen unbound, and when it was last. */
+  readonly #unbound = new Map<string, { since: number; last: number }>();
+
+  constructor(bus = BUS) {
+    this.#bus = bus;
+  }
+
+  /** The module's name where its driver is registered; '' for one that is built into the kernel. */
+  get module(): string | undefined {
+    if (!existsSync(join(this.#bus, 'drivers/vif'))) return undefined;
+    return nameBehind(join(this.#bus, 'drivers/vif/module')) ?? '';
+  }
+
+  /**
+   * Who has the vif, and what to do about that; undefined when nobody has and nobody is about to.
+   * `serving`: we have it at present.
+   */
+  holderOf(domid: number, handle: number, serving: boolean): string | undefined {
+    const { module } = this;
+    if (module === undefined) {
+      this.#unbound.clear();
+      return undefined;
+    }
+    const device = `vif-${domid}-${handle}`;
+    if (nameBehind(join(this.#bus, 'devices', device, 'driver')) !== undefined) {
+      this.#unbound.delete(device);
+      return `kernel netback has it: ${remedy(module)}`;
+    }
+    if (serving) return undefined;
+    const now = performance.now();
+    const seen = this.#unbound.get(device);
+    // Not looked at for long: it may be another of the same number.
+    const since = seen && now - seen.last < FORGOTTEN ? seen.since : now;
+    this.#unbound.set(device, { since, last: now });
+    if (now - since >= UNBOUND) return undefined;
+    return `kernel netback is about to take it: ${remedy(module)}`;
+  }
+}
+
+/** What to do about it. */
+export function remedy(module: string): string {
+  if (module === '') return 'it is built into this kernel; unbind it (docs/xen.md)';
+  return `modprobe -r ${module}, and blacklist it (docs/xen.md)`;
+}
+
+function nameBehind(link: string): string | undefined {
+  try {
+    return basename(readlinkSync(link));
+  } catch {
+    return undefined;
+  }
+}
