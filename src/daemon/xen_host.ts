@@ -2,12 +2,12 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { SetupError } from '../sys/errors.js';
 import { isXenDomain } from '../sys/xen_device.js';
+import { openNativeXenstore } from '../xen/native/xenstore.js';
 import type { PlatformKind } from '../xen/platform.js';
-import { openXenstore } from '../xen/xenstore/client.js';
 import type { XenStore } from '../xen/xenstore.js';
 
-/** Where xenstored listens in its own domain; elsewhere the kernel's device leads to it. */
-export const XENSTORE_SOCKETS = ['/run/xenstored/socket', '/var/run/xenstored/socket'];
+/** Where xenstored listens in its own domain; elsewhere the kernel's device leads to it (xen/native/xenstore.ts). */
+const XENSTORE_SOCKETS = ['/run/xenstored/socket', '/var/run/xenstored/socket'];
 const XENBUS = '/dev/xen/xenbus';
 /** What a back end needs, and the module that makes it. */
 const DEVICES = { gntdev: 'xen-gntdev', evtchn: 'xen-evtchn' } as const;
@@ -74,7 +74,8 @@ export function choosePlatform(choice: PlatformChoice, root: boolean): PlatformK
 
 /** The way to xenstore: a socket, or the kernel's device. Throws SetupError when there is none. */
 export function xenstoreWay(): string {
-  const way = [...XENSTORE_SOCKETS, XENBUS].find((path) => existsSync(path));
+  const { XENSTORED_PATH: named } = process.env;
+  const way = named ?? [...XENSTORE_SOCKETS, XENBUS].find((path) => existsSync(path));
   if (way !== undefined) return way;
   throw new SetupError(
     `there is no way to xenstore: neither ${XENSTORE_SOCKETS[0]} nor ${XENBUS}`,
@@ -85,10 +86,9 @@ export function xenstoreWay(): string {
 /** A connection that has answered once. Throws SetupError when xenstored does not run. */
 export async function openHostXenstore(): Promise<XenStore> {
   const way = xenstoreWay();
-  if (way === XENBUS) throw new SetupError(`${way}: not yet`, '');
   let store: XenStore;
   try {
-    store = await openXenstore(way);
+    store = await openNativeXenstore();
   } catch (cause) {
     throw notRunning(way, cause);
   }
