@@ -1,6 +1,6 @@
 /** `netferry doctor` */
 import type { Command } from 'commander';
-import type { Check } from '../daemon/doctor.js';
+import type { Check } from '../daemon/doctor_check.js';
 import type { Attach, Context } from './context.js';
 import { painter, printJson } from './io.js';
 import { table } from './text.js';
@@ -18,7 +18,7 @@ export function addDoctor(program: Command, attach: Attach): void {
 
 async function doctor({ io, directory, json }: Context): Promise<number> {
   const { examine, isFit } = await import('../daemon/doctor.js');
-  const checks = examine(directory, io.uid);
+  const checks = await examine(directory, io.uid);
   const fit = isFit(checks);
   if (json) printJson(io, { fit, checks });
   else {

@@ -13,17 +13,8 @@ import { TUN_DEVICE } from '../sys/tun.js';
 import { URING_MEMORY, uringProblem } from '../sys/uring.js';
 import { copyVectors } from '../sys/vector_io.js';
 import { checkDirectory } from './directory.js';
-
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  /** What is there, or why it is not. */
-  readonly found: string;
-  /** What cannot be done without it. */
-  readonly cost: string;
-  /** Whether frames can be carried at all without it. */
-  readonly required: boolean;
-}
+import type { Check } from './doctor_check.js';
+import { examineXen } from './doctor_xen.js';
 
 /** linux/capability.h */
 const CAP_NET_ADMIN = 12;
@@ -34,7 +25,7 @@ const UNSHARE_TIMEOUT = 5000;
 const ARENA_SIZE = 1 << 20;
 
 /** All checks, in the order a reader wants them. `directory`: where the daemon would live; `uid`: who asks. */
-export function examine(directory: string, uid: number): Check[] {
+export async function examine(directory: string, uid: number): Promise<Check[]> {
   return [
     node(),
     kernel(),
@@ -51,7 +42,7 @@ export function examine(directory: string, uid: number): Check[] {
     mapCount(),
     ipv6(),
     tool('xenstore-ls', 'a look into the xenstore (Debian: xenstore-utils)', false),
-    xen(),
+    ...(await examineXen()),
   ];
 }
 
@@ -233,15 +224,6 @@ function ipv6(): Check {
     cost: 'IPv6 addresses of host and guests',
     required: false,
   };
-}
-
-/** Not needed either way: it only says which platform guests are on. */
-function xen(): Check {
-  const there = existsSync('/dev/xen') || existsSync('/proc/xen/capabilities');
-  const found = there
-    ? 'a Xen domain; the embedded platform is used all the same'
-    : 'none: the embedded platform is used';
-  return { name: 'Xen', ok: true, found, cost: '', required: false };
 }
 
 function runtimeDirectory(directory: string, uid: number): Check {

@@ -9,7 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ENTRY } from '../../src/cli/context.js';
 import type { DemoReport } from '../../src/cli/demo_report.js';
 import { painter } from '../../src/cli/io.js';
-import { type Check, examine, isFit } from '../../src/daemon/doctor.js';
+import { examine, isFit } from '../../src/daemon/doctor.js';
+import type { Check } from '../../src/daemon/doctor_check.js';
 import { Pinger } from '../../src/sys/icmp.js';
 import { directory, fakeDaemon, netferry, UID, vif } from './fake.js';
 
@@ -30,7 +31,7 @@ test('doctor: a table or one document; its exit code says whether frames can be 
   assert.equal(checks.find((check) => check.name === 'Node')?.ok, true);
 });
 
-test('doctor: what is required makes it unfit, what is optional does not', () => {
+test('doctor: what is required makes it unfit, what is optional does not', async () => {
   const check = (ok: boolean, required: boolean): Check => ({
     name: 'x',
     ok,
@@ -40,7 +41,7 @@ test('doctor: what is required makes it unfit, what is optional does not', () =>
   });
   assert.equal(isFit([check(true, true), check(false, false)]), true);
   assert.equal(isFit([check(true, true), check(false, true)]), false);
-  const foreign = examine('/', UID + 1).find((one) => one.name === 'runtime directory');
+  const foreign = (await examine('/', UID + 1)).find((one) => one.name === 'runtime directory');
   assert.equal(foreign?.ok, false);
   assert.match(foreign?.found ?? '', /belongs to user 0, not to you/);
 });
@@ -86,7 +87,7 @@ test('echo over loopback, both families, small and large', {
   assert.throws(() => new Pinger('localhost'), { name: 'SetupError' });
 });
 
-const fit = isFit(examine('/tmp/netferry-absent', UID));
+const fit = isFit(await examine('/tmp/netferry-absent', UID));
 const ours = () => readdirSync(tmpdir()).filter((name) => name.startsWith('netferry-demo-'));
 
 test('demo: every echo answered, every byte as sent, nothing left', {
