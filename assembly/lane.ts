@@ -44,11 +44,11 @@ import {
   NB_FEATURES,
   NB_FENCED,
   NB_FULL_SINCE,
+  NB_RX_ANSWERS,
   NB_RX_CONS,
   NB_RX_RING,
   NB_RX_RSP,
   NB_STALLED,
-  NB_RX_ANSWERS,
   NB_TX_CONS,
   NB_TX_DONE,
   NB_TX_PASSED,
@@ -56,7 +56,7 @@ import {
   NB_TX_RING,
 } from './netif_layout';
 import { offloadCsumFamily, offloadFromBlank } from './offload';
-import { reqProd, RING_MASK, rxEntry, txEntry } from './ring';
+import { RING_MASK, reqProd, rxEntry, txEntry } from './ring';
 
 /** A frame shorter than the register its addresses are read into is left to the general path. */
 const HEAD: u32 = 16;
@@ -192,7 +192,10 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
     marks = 0;
     toMarks = 0;
     // struct netif_rx_response: u16 id, u16 offset 0, u16 flags, s16 bytes. No octet keeps what was there (XSA-216).
-    store<u64>(toAnswers + ((slot & RING_MASK) << 3), (buffer & 0xffff) | ((<u64>rxFlags) << 32) | ((<u64>size) << 48));
+    store<u64>(
+      toAnswers + ((slot & RING_MASK) << 3),
+      (buffer & 0xffff) | ((<u64>rxFlags) << 32) | ((<u64>size) << 48),
+    );
     bytes += size;
     cons++;
     slot++;

@@ -23,9 +23,17 @@ import {
   VERDICT_DROP,
 } from './layout';
 import { count } from './memory';
-import { refuseTx } from './netback_tx';
 import { answerExtra, txAnswer, txResponse } from './netback_show';
-import { NB_COUNTERS, NB_FENCED, NB_SEGS, NB_SEGS_MAX, NB_TX_CONS, NB_TX_DONE, NB_TX_RING } from './netif_layout';
+import { refuseTx } from './netback_tx';
+import {
+  NB_COUNTERS,
+  NB_FENCED,
+  NB_SEGS,
+  NB_SEGS_MAX,
+  NB_TX_CONS,
+  NB_TX_DONE,
+  NB_TX_RING,
+} from './netif_layout';
 import { armRequests } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
 

@@ -88,8 +88,7 @@ export function netbackPublishTx(nb: u32): bool {
 /** Answers `n` requests that lie side by side with NETIF_RSP_OKAY (0). Of the request only the id is left: u16 id, s16 status. */
 function writeOkay(first: u32, n: u32): void {
   const end = first + n * TX_ENTRY_SIZE;
-  for (let entry = first; entry != end; entry += TX_ENTRY_SIZE)
-    store<u32>(entry, load<u16>(entry, TXREQ_ID));
+  for (let entry = first; entry != end; entry += TX_ENTRY_SIZE) store<u32>(entry, load<u16>(entry, TXREQ_ID));
 }
 
 /** Shows the guest its new RX responses. True when it wants to be woken. */
