@@ -7,6 +7,7 @@ export const CT_MAPPING_SIZE = 8; // u32 entries; 0: queue = hash modulo number 
 /** u32, 1: only the multicast groups of the list. The thread that watches request-multicast-control writes it. */
 export const CT_MCAST_ON = 12;
 export const CT_MCAST_COUNT = 16; // u32
+export const CT_QUEUES = 20; // u32: of the vif; numbers in a hash mapping stay below it
 export const CT_KEY = 24; // HASH_KEY_MAX bytes
 export const CT_MCAST = 64; // MCAST_MAX × u64: a MAC in the low 48 bits
 export const CT_MAPPING = 576; // HASH_MAPPING_MAX × u32: queue numbers
@@ -21,5 +22,3 @@ export const HASH_MAPPING_MAX = 128;
 export const MCAST_MAX = 64;
 /** Octets of a packet that a hash takes in at most: two IPv6 addresses and two ports. */
 export const HASH_INPUT_MAX = 36;
-/** Queues of a vif: a number in a hash mapping stays below it. */
-export const QUEUES = 1;

@@ -4,6 +4,7 @@ export { cacheTick } from './cache';
 export { cacheBorrow, cacheResolve } from './cache_batch';
 export { csumFold, csumPartial } from './checksum';
 export { flipMark, flipNext, flipPrepare, flipSettle } from './flip';
+export { flowHash, netbackSteer } from './flow';
 export {
   classify,
   dispatch,
@@ -31,7 +32,6 @@ export {
   netbackArmTx,
   netbackBounce,
   netbackBounced,
-  netbackRefuse,
   netbackRelease,
   settleAll,
 } from './netback_done';

@@ -27,6 +27,7 @@ import {
   C_OUT_FRAMES,
 } from './counters';
 import { pinned, pinnedPage, unpin } from './domains';
+import { queueAt, queueOf } from './flow';
 import { KEY_MASK, KEY_VALID, macLookup, portOf, touch } from './forward';
 import { FWD_SCRATCH, PORT_DIRECT, PORT_MAC } from './forward_layout';
 import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
@@ -48,12 +49,15 @@ import {
   NB_RX_CONS,
   NB_RX_RING,
   NB_RX_RSP,
+  NB_SET,
   NB_STALLED,
   NB_TX_CONS,
   NB_TX_DONE,
   NB_TX_PASSED,
   NB_TX_PUBLISHED,
   NB_TX_RING,
+  SET_COUNT,
+  SET_TURN,
 } from './netif_layout';
 import { offloadCsumFamily, offloadFromBlank } from './offload';
 import { RING_MASK, reqProd, rxEntry, txEntry } from './ring';
@@ -67,7 +71,24 @@ const HEAD: u32 = 16;
  */
 export function laneRun(fwd: u32, port: u32, max: u32): u32 {
   const nb = load<u32>(portOf(fwd, port), PORT_DIRECT);
-  if (nb == 0 || load<u32>(nb + NB_FENCED)) return 0;
+  if (nb == 0) return 0;
+  const set = load<u32>(nb + NB_SET);
+  if (set == 0) return laneQueue(fwd, port, nb, max);
+  // Its queues in turn, each time another one first.
+  const queues = load<u32>(set + SET_COUNT);
+  let turn = load<u32>(set + SET_TURN);
+  store<u32>(set + SET_TURN, turn + 1 < queues ? turn + 1 : 0);
+  let moved: u32 = 0;
+  for (let i: u32 = 0; i < queues && moved < max; i++) {
+    moved += laneQueue(fwd, port, queueAt(set, turn), max - moved);
+    turn = turn + 1 < queues ? turn + 1 : 0;
+  }
+  return moved;
+}
+
+/** The same of one queue. */
+function laneQueue(fwd: u32, port: u32, nb: u32, max: u32): u32 {
+  if (load<u32>(nb + NB_FENCED)) return 0;
   const first = load<u32>(nb + NB_TX_CONS);
   if (first != load<u32>(nb + NB_TX_PUBLISHED)) return 0;
   const queued = reqProd(load<u32>(nb + NB_TX_RING)) - first;
@@ -85,7 +106,10 @@ export function laneRun(fwd: u32, port: u32, max: u32): u32 {
   return cons - first;
 }
 
-/** Moves the frames from `cons` on that go to the same receiver as the first. Returns the index behind them. */
+/**
+ * Moves the frames from `cons` on that go to the same receiver as the first, where they all go to the same queue.
+ * Returns the index behind them.
+ */
 function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const from = portOf(fwd, port);
   const ring = load<u32>(nb + NB_TX_RING);
@@ -108,11 +132,20 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
       : pinnedPage(domain, <u32>word, false);
   if (page == 0) return cons;
   const to = (load<u64>(page + place) & KEY_MASK) | KEY_VALID;
+  const target = to & 1 ? 0 : macLookup(fwd, to); // a group is no port's
+  const scratch = load<u32>(fwd + FWD_SCRATCH);
+  let other = target == 0 ? 0 : load<u32>(portOf(fwd, target), PORT_DIRECT);
+  const set = other == 0 ? 0 : load<u32>(other + NB_SET);
+  if (set != 0) {
+    const size = <u32>load<u16>(peek, TXREQ_SIZE);
+    if (size < HEAD || place + size > <u32>PAGE_SIZE) other = 0;
+    else {
+      takeHeader(scratch, page + place, size);
+      other = queueAt(set, queueOf(set, scratch));
+    }
+  }
   if (domain != 0) unpin(domain, <u32>word, pinned());
-  if (to & 1) return cons; // a group
-  const target = macLookup(fwd, to);
-  if (target == 0 || target == port) return cons;
-  const other = load<u32>(portOf(fwd, target), PORT_DIRECT);
+  if (target == port) return cons;
   if (other == 0 || load<u32>(other + NB_STALLED) || load<u32>(other + NB_FULL_SINCE)) return cons;
   if (load<u32>(other + NB_FENCED)) return cons;
   if (load<u32>(load<u32>(other + NB_CONTROL) + CT_ALGORITHM)) return cons; // its frames carry hashes
@@ -129,9 +162,10 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   if (begin != load<u32>(other + NB_RX_RSP)) return cons;
   const room = available(other);
   if (load<u32>(other + NB_FENCED)) touch(fwd, target); // it lied about its room: the engine looks at it
-  const last = begin + min(room, end - cons);
+  // The next one may be of another flow. (A guest that changes one meanwhile changes the order of its own frames.)
+  const most = set == 0 ? end - cons : 1;
+  const last = begin + min(room, most);
   const sender = load<u64>(from, PORT_MAC);
-  const scratch = load<u32>(fwd + FWD_SCRATCH);
 
   const toAnswers = load<u32>(other + NB_RX_ANSWERS);
   let slot = begin;
@@ -177,10 +211,9 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
     let given: u32 = HEAD;
     let rxFlags: u32 = flags & NETTXF_data_validated ? NETRXF_data_validated : 0;
     if (flags & NETTXF_csum_blank) {
-      given = min(size, <u32>HEADER_FETCH);
-      v128.store(scratch + F_HEADER, head);
-      copyBytes(scratch + F_HEADER + HEAD, address + HEAD, given - HEAD);
-      if (!blankFits(scratch, given, size, load<u32>(other + NB_FEATURES))) break;
+      given = takeHeader(scratch, address, size);
+      v128.store(scratch + F_HEADER, head); // as it was looked at
+      if (!blankFits(scratch, load<u32>(other + NB_FEATURES))) break;
       copyBytes(destination, scratch + F_HEADER, given);
       rxFlags = NETRXF_csum_blank | NETRXF_data_validated;
     } else {
@@ -229,11 +262,18 @@ function viewedDomain(nb: u32): u32 {
   return dom == 0 || load<u32>(dom, DOM_TABLE) == 0 || load<u32>(dom, DOM_VIEW) == 0 ? 0 : dom;
 }
 
-/** Is the blank checksum of the frame whose first `given` bytes are in `scratch` sound, and can the receiver take it? */
-function blankFits(scratch: u32, given: u32, size: u32, features: u32): bool {
+/** Copies the first bytes of a frame into the descriptor that is nobody's. Returns how many. */
+function takeHeader(scratch: u32, address: u32, size: u32): u32 {
+  const given = min(size, <u32>HEADER_FETCH);
+  copyBytes(scratch + F_HEADER, address, given);
   store<u32>(scratch + F_LEN, size);
   store<u32>(scratch + F_HDR_LEN, given);
   store<u8>(scratch, 0, V_GSO_TYPE);
+  return given;
+}
+
+/** Is the blank checksum of the frame whose first bytes are in `scratch` sound, and can the receiver take it? */
+function blankFits(scratch: u32, features: u32): bool {
   if (offloadFromBlank(scratch) != 0) return false;
   const family = offloadCsumFamily(scratch);
   return (family == 4 && (features & FE_CSUM4) != 0) || (family == 6 && (features & FE_CSUM6) != 0);

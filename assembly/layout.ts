@@ -24,6 +24,8 @@ export const F_COOKIE3 = 32;
 export const F_SRC = 36;
 /** u32: the source port's own: index of its first ring slot. */
 export const F_SLOT = 40;
+/** u32: the source port's own: its queue's state. */
+export const F_QUEUE = 44;
 /**
  * virtio_net_hdr_v1, 12 bytes (linux/virtio_net.h): u8 flags, u8 gso_type, u16 hdr_len, u16 gso_size,
  * u16 csum_start, u16 csum_offset, u16 num_buffers. The frame's checksum and segmentation state, in

@@ -7,6 +7,7 @@ import {
   F_COOKIE,
   F_COOKIE2,
   F_NFRAGS,
+  F_QUEUE,
   F_SETTLED,
   F_SLOT,
   F_VERDICT,
@@ -38,17 +39,16 @@ import { armRequests } from './ring';
 import { segAt, segFinish, segSource, segTarget } from './segment_list';
 
 /** Refuses a frame later on, when its fragments turn out to be unreadable. */
-export function netbackRefuse(nb: u32, frame: u32): void {
+export function netbackRefuse(frame: u32): void {
   if (load<u32>(frame + F_VERDICT) < <u32>VERDICT_DROP)
-    refuseTx(load<u32>(nb + NB_COUNTERS), frame, DROP_BAD_GRANT);
+    refuseTx(load<u32>(load<u32>(frame + F_QUEUE) + NB_COUNTERS), frame, DROP_BAD_GRANT);
 }
 
 /**
- * Answers the settled ones of list[0 … n), one response a slot, extra-info slots included, and moves the descriptors
+ * Answers the settled ones of list[0 … n), each to its queue, one response a slot, extra-info slots included, and moves the descriptors
  * that still wait to the front, in order. Returns how many wait.
  */
-export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
-  let done = load<u32>(nb + NB_TX_DONE);
+export function netbackRelease(list: u32, n: u32, scratch: u32): u32 {
   let kept: u32 = 0;
   let freed: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
@@ -58,6 +58,7 @@ export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
       continue;
     }
     store<u32>(scratch + (freed++ << 2), frame);
+    const nb = load<u32>(frame + F_QUEUE);
     const failed = load<u32>(frame + F_COOKIE) != 0;
     // A grant that turned out bad when a receiver's copy was made (netbackCommit) is this guest's fault.
     if (failed && load<u32>(frame + F_VERDICT) < <u32>VERDICT_DROP) {
@@ -72,10 +73,9 @@ export function netbackRelease(nb: u32, list: u32, n: u32, scratch: u32): u32 {
     for (let s: u32 = 1; s < slots; s++) {
       store<u32>(txAnswer(nb, slot++), txResponse(load<u16>(fragOf(frame, s), G_COOKIE), status));
     }
-    done += slots + extras;
+    store<u32>(nb + NB_TX_DONE, load<u32>(nb + NB_TX_DONE) + slots + extras);
   }
   for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
-  store<u32>(nb + NB_TX_DONE, done);
   return kept;
 }
 
@@ -132,6 +132,6 @@ export function netbackBounced(nb: u32, nsegs: u32): void {
   const segs = load<u32>(nb + NB_SEGS);
   for (let i: u32 = 0; i < nsegs; i++) {
     const seg = segAt(segs, i);
-    if (load<i16>(seg, S_STATUS) != 0) netbackRefuse(nb, load<u32>(seg, S_TAG));
+    if (load<i16>(seg, S_STATUS) != 0) netbackRefuse(load<u32>(seg, S_TAG));
   }
 }

@@ -55,6 +55,7 @@ import {
   F_COOKIE3,
   F_LEN,
   F_NFRAGS,
+  F_QUEUE,
   F_SETTLED,
   F_SLOT,
   F_VERDICT,
@@ -135,6 +136,7 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
     const frame = load<u32>(list + (frames << 2));
     frameClear(frame, port);
     store<u32>(frame + F_SLOT, cons);
+    store<u32>(frame + F_QUEUE, nb);
     const next = readRequest(nb, ring, frame, cons, prod);
     if (next == cons) break; // fenced; the requests of frames before this one still get their answers
     cons = next;

@@ -30,6 +30,18 @@ export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants 
 export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
 export const NB_TX_ANSWERS = 100; // u32 address of NB_TX_ANSWERS_SIZE bytes
 export const NB_RX_ANSWERS = 104; // u32 address of NB_RX_ANSWERS_SIZE bytes
+export const NB_SET = 112; // u32 address of its vif's queues (SET_*); 0: it is the only one
+
+// ---- the queues of one vif, where there are several -------------------------------------------------
+/** Most that a vif has. */
+export const QUEUES_MAX = 32;
+export const SET_COUNT = 0; // u32
+export const SET_TURN = 4; // u32: the one that the direct lane begins with
+export const SET_CONTROL = 8; // u32 address: NB_CONTROL of each of them
+export const SET_QUEUES = 16; // u32 × QUEUES_MAX: addresses of their states (NB_*)
+/** Then a list for each: u32 count, BURST × u32 frames that it is to receive. */
+export const SET_LISTS = 144;
+export const SET_LIST_SIZE = 260;
 
 /** What the front end can receive. */
 export const FE_SG = 1;

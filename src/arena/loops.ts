@@ -34,8 +34,9 @@ export interface Loops {
   pushResponses(ring: number, from: number, to: number): number;
   netbackPull(nb: number, list: number, max: number): number;
   netbackHeaders(nb: number, list: number, frames: number, segments: number): void;
-  netbackRefuse(nb: number, frame: number): void;
-  netbackRelease(nb: number, list: number, n: number, scratch: number): number;
+  flowHash(frame: number): number;
+  netbackSteer(set: number, list: number, n: number): void;
+  netbackRelease(list: number, n: number, scratch: number): number;
   netbackBounce(nb: number, list: number, from: number, n: number, frames: number, bounce: number): number;
   netbackBounced(nb: number, segments: number): void;
   netbackPublishTx(nb: number): number;

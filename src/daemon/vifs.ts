@@ -4,7 +4,7 @@ import type { Arena } from '../arena/arena.js';
 import { FENCE_NAMES, type PortCounters, readCounters } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
 import type { FrontendKeys } from '../netif/frontend_keys.js';
-import { BOUNCE_SIZE, NETBACK_MEMORY, setMulticastControl } from '../netif/netback_port.js';
+import { BOUNCE_SIZE, netbackCounters, netbackMemory, setMulticastControl } from '../netif/netback_port.js';
 import type { VifConnector, VifIdentity } from '../netif/vif_connector.js';
 import type { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
@@ -25,8 +25,9 @@ const CACHE_PAGES_LEAST = 512;
 
 interface Connected {
   readonly port: number;
-  readonly block: number;
-  /** The queue's private state. */
+  /** Counter blocks: the port's, then those of its queues where there are several. */
+  readonly counters: readonly number[];
+  /** The vif's private state. */
   readonly memory: number;
   readonly transfer: TransferName;
   /** By which we wake the guest. */
@@ -82,7 +83,14 @@ export class Vifs implements VifConnector {
   /** Live counters of a connected vif. */
   counters(domid: number, handle: number): PortCounters | null {
     const connected = this.#connected.get(`${domid}/${handle}`);
-    return connected ? readCounters(this.#arena, connected.block) : null;
+    return connected ? readCounters(this.#arena, ...connected.counters) : null;
+  }
+
+  /** The same of each of its queues. */
+  queueCounters(domid: number, handle: number): PortCounters[] {
+    const counters = this.#connected.get(`${domid}/${handle}`)?.counters ?? [];
+    const queues = counters.length > 1 ? counters.slice(1) : counters;
+    return queues.map((address) => readCounters(this.#arena, address));
   }
 
   async #attach(vif: VifIdentity, keys: FrontendKeys, undo: Undo): Promise<Omit<Connected, 'release'>> {
@@ -95,8 +103,9 @@ export class Vifs implements VifConnector {
       undo.push(() => this.#arena.free(address, bytes));
       return address;
     };
-    const rings = allocate(3 * PAGE_SIZE, 'rings');
-    const references = [keys.txRef, keys.rxRef, ...(keys.control ? [keys.control.ref] : [])];
+    const references = keys.queues.flatMap(({ txRef, rxRef }) => [txRef, rxRef]);
+    if (keys.control) references.push(keys.control.ref);
+    const rings = allocate(references.length * PAGE_SIZE, 'rings');
     this.#platform.grants.map(domid, references, rings, true);
     undo.push(() => this.#platform.grants.unmap(domid, references, rings));
     const bind = (remote: number) => {
@@ -104,12 +113,16 @@ export class Vifs implements VifConnector {
       undo.push(() => this.#shard.events.unbind(local));
       return this.#shard.events.channel(local);
     };
-    const channels = keys.eventPorts.map(bind);
+    const queues = keys.queues.map(({ eventPorts }, q) => {
+      const txRing = rings + 2 * q * PAGE_SIZE;
+      const channels = eventPorts.map(bind);
+      this.#platform.wakeOnUnmap(txRing, channels[0].port);
+      return { txRing, rxRing: txRing + PAGE_SIZE, channels };
+    });
     const control = keys.control && {
-      ring: rings + 2 * PAGE_SIZE,
+      ring: rings + 2 * queues.length * PAGE_SIZE,
       channel: bind(keys.control.eventPort),
     };
-    this.#platform.wakeOnUnmap(rings, channels[0].port);
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
@@ -118,7 +131,7 @@ export class Vifs implements VifConnector {
     const keeps = transfer === 'persistent' || transfer === 'static';
     const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
     const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
-    const memory = allocate(NETBACK_MEMORY, 'state');
+    const memory = allocate(netbackMemory(queues.length), 'state');
     // First, so that nobody takes its first frames for a stranger's.
     this.onVif(vif, true);
     undo.push(() => this.onVif(vif, false));
@@ -128,13 +141,11 @@ export class Vifs implements VifConnector {
       name,
       mac: parseMac(vif.mac),
       domid,
-      txRing: rings,
-      rxRing: rings + PAGE_SIZE,
+      queues,
       features: keys.features,
       block,
       memory,
       bounce: allocate(BOUNCE_SIZE, 'private copies'),
-      channels,
       control,
       multicastControl: keys.multicastControl,
       transfer,
@@ -147,8 +158,10 @@ export class Vifs implements VifConnector {
       },
     });
     undo.push(() => this.#shard.detach(port));
-    const all = control ? [...channels, control.channel] : channels;
-    return { port, block, memory, transfer, notifyFds: all.map((channel) => channel.notifyFd) };
+    const channels = queues.flatMap((queue) => queue.channels);
+    if (control) channels.push(control.channel);
+    const notifyFds = channels.map((channel) => channel.notifyFd);
+    return { port, counters: netbackCounters(block, memory, queues.length), memory, transfer, notifyFds };
   }
 
   /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */

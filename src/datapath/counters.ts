@@ -67,9 +67,10 @@ export interface PortCounters {
   readonly drops: Readonly<Record<string, number>>;
 }
 
-/** Reads a counter block. The datapath thread goes on counting meanwhile. */
-export function readCounters(arena: Arena, address: number): PortCounters {
-  const at = (index: number) => Number(arena.view.getBigUint64(address + index * 8, true));
+/** Reads a counter block, or the sum of several. The datapath thread goes on counting meanwhile. */
+export function readCounters(arena: Arena, ...addresses: readonly number[]): PortCounters {
+  const at = (index: number) =>
+    addresses.reduce((sum, address) => sum + Number(arena.view.getBigUint64(address + index * 8, true)), 0);
   const drops: Record<string, number> = {};
   for (const [index, name] of Object.entries(DROP_NAMES)) {
     const n = at(Number(index));

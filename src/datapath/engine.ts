@@ -46,6 +46,9 @@ export class Engine {
   readonly #flying = new Uint32Array(PORTS_MAX);
   /** By id: state for the direct lane, 0 = none. */
   readonly #direct = new Uint32Array(PORTS_MAX);
+  /** Those that had frames in this round, in order. */
+  readonly #sources: (Port | undefined)[] = new Array(PORTS_MAX).fill(undefined);
+  #sourceCount = 0;
   readonly #fences = new Set<number>();
   /** Fenced in this round and not reported yet. */
   #fenced: Port[] = [];
@@ -85,6 +88,7 @@ export class Engine {
     this.forwarding.detach(id);
     this.#ports[id] = undefined;
     this.#direct[id] = 0;
+    this.#sources.fill(undefined);
     this.#active = this.#active.filter((p) => p !== port);
     this.#polled = this.#polled.filter((p) => p !== port);
     this.#fences.delete(id);
@@ -105,11 +109,13 @@ export class Engine {
       const port = polled[(this.#first + i) % count];
       this.#quiet[port.id]++;
       const waiting = this.#flying[port.id];
+      let passed = 0;
       if (waiting === 0 && this.#direct[port.id] !== 0) {
-        const passed = this.#loops.laneRun(this.forwarding.address, port.id, BURST);
+        passed = this.#loops.laneRun(this.forwarding.address, port.id, BURST);
         if (passed > 0) {
           moved = true;
           this.#quiet[port.id] = 0;
+          this.#sources[this.#sourceCount++] = port;
         }
         if (passed === BURST) continue; // its turn is over
       }
@@ -118,6 +124,7 @@ export class Engine {
       if (n === 0) continue;
       this.#quiet[port.id] = 0;
       this.forwarding.touch(port.id);
+      if (passed === 0) this.#sources[this.#sourceCount++] = port;
       if (waiting === BURST || (waiting > 0 && port.cramped === true))
         this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
       this.#route(port, n, now);
@@ -174,7 +181,7 @@ export class Engine {
     return false;
   }
 
-  /** Shows the peers of the ports that had frames, or got some, what is new. */
+  /** Shows the peers of the ports that had frames, or got some, what is new; and only then that theirs are done with. */
   #flush(): void {
     const { u32 } = this.#arena;
     const touched = this.forwarding.touched / 4;
@@ -185,7 +192,8 @@ export class Engine {
       port.flush();
       if (port.fenced !== 0) this.#fence(port); // the direct lane found it out
     }
-    for (let i = 1; i <= n; i++) this.#ports[u32[touched + i]]?.answer?.();
+    for (let i = 0; i < this.#sourceCount; i++) this.#sources[i]?.answer?.();
+    this.#sourceCount = 0;
     this.forwarding.untouch();
   }
 

@@ -11,10 +11,10 @@ import {
   CT_KEY,
   CT_MAPPING,
   CT_MAPPING_SIZE,
+  CT_QUEUES,
   CT_STAGE,
   HASH_KEY_MAX,
   HASH_MAPPING_MAX,
-  QUEUES,
 } from '../../assembly/control_layout.js';
 import { C_CONTROL, C_CONTROL_REFUSED, C_NOTIFICATIONS } from '../../assembly/counters.js';
 import { CACHE_CAPACITY } from '../../assembly/grant_layout.js';
@@ -211,9 +211,12 @@ export class ControlRing {
         return known ? this.#set(CT_ALGORITHM, d0) : INVALID;
       }
       case XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE:
-        if (d0 >= QUEUES) return INVALID;
-        // 0 where the vif's transfer does not take announced pages.
-        if (this.#isStatic) this.#data = this.#u32[(this.#transfer.cache + CACHE_CAPACITY) / 4];
+        if (d0 >= this.#get(CT_QUEUES)) return INVALID;
+        // 0 where the vif's transfer does not take announced pages; its queues share one table of them.
+        if (this.#isStatic)
+          this.#data = Math.floor(
+            this.#u32[(this.#transfer.cache + CACHE_CAPACITY) / 4] / this.#get(CT_QUEUES),
+          );
         return SUCCESS;
       case XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING:
         if (!this.#isStatic) return UNSUPPORTED;
@@ -247,7 +250,7 @@ export class ControlRing {
     if (offset + entries > this.#get(CT_MAPPING_SIZE)) return INVALID;
     if (entries > 0 && !this.#fetch(gref, entries * 4)) return INVALID;
     const stage = this.#stage / 4;
-    for (let i = 0; i < entries; i++) if (this.#u32[stage + i] >= QUEUES) return INVALID;
+    for (let i = 0; i < entries; i++) if (this.#u32[stage + i] >= this.#get(CT_QUEUES)) return INVALID;
     this.#u32.copyWithin((this.#state + CT_MAPPING) / 4 + offset, stage, stage + entries);
     return SUCCESS;
   }
@@ -263,7 +266,7 @@ export class ControlRing {
   }
 
   #takeList(queue: number, gref: number, n: number): boolean {
-    if (queue >= QUEUES || n > GREF_LIST_MAX) return false;
+    if (queue >= this.#get(CT_QUEUES) || n > GREF_LIST_MAX) return false;
     return n === 0 || this.#fetch(gref, n * XEN_NETIF_GREF_SIZE);
   }
 

@@ -5,11 +5,15 @@
 import { FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG } from '../../assembly/netif_layout.js';
 import type { XenStore } from '../xen/xenstore.js';
 
-export interface FrontendKeys {
+export interface QueueKeys {
   readonly txRef: number;
   readonly rxRef: number;
   /** One remote port, or TX then RX. */
   readonly eventPorts: readonly number[];
+}
+
+export interface FrontendKeys {
+  readonly queues: readonly QueueKeys[];
   /** FE_*. */
   readonly features: number;
   /** Its control ring, if it has one. */
@@ -26,27 +30,28 @@ export class BadKey extends Error {
   }
 }
 
-/** Reads and checks the keys under a front end's directory. Throws BadKey. */
-export async function readFrontendKeys(store: XenStore, frontend: string): Promise<FrontendKeys> {
+/**
+ * Reads and checks the keys under a front end's directory. Throws BadKey. `queuesMost`: as many queues as it was offered
+ * (multi-queue-max-queues).
+ */
+export async function readFrontendKeys(
+  store: XenStore,
+  frontend: string,
+  queuesMost = 1,
+): Promise<FrontendKeys> {
   const read = (key: string) => store.tryRead(`${frontend}/${key}`);
-  const number = async (key: string) => parse(key, await read(key));
   const flag = async (key: string) => (await optional(key, await read(key))) !== 0;
 
-  const queues = (await read('multi-queue-num-queues')) ?? '1';
-  if (queues !== '1') throw new BadKey('multi-queue-num-queues', queues, 'one queue is offered');
+  const count = await queueCount(read, queuesMost);
   if (!(await flag('request-rx-copy'))) {
     throw new BadKey('request-rx-copy', await read('request-rx-copy'), 'must be 1, pages are not flipped');
   }
   // With one queue its keys stand in the directory itself; a multi-queue front end may use queue-0.
-  const queue =
-    (await read('tx-ring-ref')) === undefined && (await read('queue-0/tx-ring-ref')) !== undefined
-      ? 'queue-0/'
-      : '';
-  const shared = await read(`${queue}event-channel`);
-  const eventPorts =
-    shared !== undefined
-      ? [parse(`${queue}event-channel`, shared)]
-      : [await number(`${queue}event-channel-tx`), await number(`${queue}event-channel-rx`)];
+  const bare =
+    count === 1 &&
+    ((await read('tx-ring-ref')) !== undefined || (await read('queue-0/tx-ring-ref')) === undefined);
+  const queues: QueueKeys[] = [];
+  for (let q = 0; q < count; q++) queues.push(await queueOf(read, bare ? '' : `queue-${q}/`));
   let features = 0;
   if (await flag('feature-sg')) features |= FE_SG;
   if (await flag('feature-gso-tcpv4')) features |= FE_GSO4;
@@ -57,9 +62,7 @@ export async function readFrontendKeys(store: XenStore, frontend: string): Promi
   if ((features & FE_SG) === 0 || (features & FE_CSUM4) === 0) features &= ~FE_GSO4;
   if ((features & FE_SG) === 0 || (features & FE_CSUM6) === 0) features &= ~FE_GSO6;
   return {
-    txRef: await number(`${queue}tx-ring-ref`),
-    rxRef: await number(`${queue}rx-ring-ref`),
-    eventPorts,
+    queues,
     features,
     control: await controlOf(read),
     multicastControl: await flag('request-multicast-control'),
@@ -67,6 +70,26 @@ export async function readFrontendKeys(store: XenStore, frontend: string): Promi
 }
 
 type Read = (key: string) => Promise<string | undefined>;
+
+/** CVE-2026-45890: a number of queues that makes no sense. */
+async function queueCount(read: Read, most: number): Promise<number> {
+  const key = 'multi-queue-num-queues';
+  const value = await read(key);
+  if (value === undefined) return 1;
+  const count = /^\d{1,10}$/.test(value) ? Number(value) : 0;
+  if (count >= 1 && count <= most) return count;
+  throw new BadKey(key, value, most === 1 ? 'one queue is offered' : `must be 1 … ${most}`);
+}
+
+async function queueOf(read: Read, place: string): Promise<QueueKeys> {
+  const number = async (key: string) => parse(`${place}${key}`, await read(`${place}${key}`));
+  const shared = await read(`${place}event-channel`);
+  const eventPorts =
+    shared !== undefined
+      ? [parse(`${place}event-channel`, shared)]
+      : [await number('event-channel-tx'), await number('event-channel-rx')];
+  return { txRef: await number('tx-ring-ref'), rxRef: await number('rx-ring-ref'), eventPorts };
+}
 
 /** Without a ring there is no control; a ring without an event channel is a mistake (as Linux netback reads it). */
 async function controlOf(read: Read): Promise<FrontendKeys['control']> {

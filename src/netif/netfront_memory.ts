@@ -1,4 +1,4 @@
-/** How an embedded guest lays its RAM out for one netif queue, and which pages it grants. */
+/** How an embedded guest lays its RAM out for its netif queues, and which pages it grants. */
 import { GNTTAB_NR_RESERVED_ENTRIES } from '../abi/grant_table.js';
 import type { GrantOwner } from '../xen/grant_table.js';
 import type { StaticPage } from './control_front.js';
@@ -9,7 +9,7 @@ export const RX_PAGES = 512;
 export const TX_BUFFERS = 320;
 const PAGES_PER_BUFFER = 16;
 
-/** Page numbers within the RAM. */
+/** Page numbers within a queue's share of the RAM; the control ring and its list are in the first queue's. */
 export const PAGE_TX_RING = 1;
 export const PAGE_RX_RING = 2;
 export const PAGE_CTRL_RING = 3;
@@ -17,6 +17,7 @@ export const PAGE_CTRL_RING = 3;
 export const PAGE_CTRL_LIST = 4;
 export const PAGE_RX_FIRST = 16;
 export const PAGE_TX_FIRST = PAGE_RX_FIRST + RX_PAGES;
+/** Pages of one queue; those of several lie one after the other. */
 export const ramPagesFor = (txBuffers: number) => PAGE_TX_FIRST + txBuffers * PAGES_PER_BUFFER;
 export const RAM_PAGES_NEEDED = ramPagesFor(TX_BUFFERS);
 /** On the embedded platform page i is granted as reference GREF_BASE + i. */
@@ -33,13 +34,16 @@ export const EMBEDDED_LAYOUT: NetfrontLayout = {
   reference: (page) => GREF_BASE + page,
 };
 
-/** Grants everything to domain 0 for the life of the guest: rings and receive pages writable, transmit pages not. */
-export function grantAll(grants: GrantOwner, backend: number, pages = RAM_PAGES_NEEDED): void {
-  grants.grant(GREF_BASE + PAGE_TX_RING, backend, PAGE_TX_RING, false);
-  for (const page of [PAGE_RX_RING, PAGE_CTRL_RING, PAGE_CTRL_LIST])
-    grants.grant(GREF_BASE + page, backend, page, false);
-  for (let page = PAGE_RX_FIRST; page < pages; page++) {
-    grants.grant(GREF_BASE + page, backend, page, page >= PAGE_TX_FIRST);
+/**
+ * Grants everything to domain 0 for the life of the guest: rings and receive pages writable, transmit pages not.
+ * `pages`: of one queue.
+ */
+export function grantAll(grants: GrantOwner, backend: number, pages = RAM_PAGES_NEEDED, queues = 1): void {
+  for (let first = 0; first < queues * pages; first += pages) {
+    const grant = (page: number, readOnly: boolean) =>
+      grants.grant(GREF_BASE + first + page, backend, first + page, readOnly);
+    for (const page of [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING, PAGE_CTRL_LIST]) grant(page, false);
+    for (let page = PAGE_RX_FIRST; page < pages; page++) grant(page, page >= PAGE_TX_FIRST);
   }
 }
 

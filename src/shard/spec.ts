@@ -22,20 +22,26 @@ export interface TapSpec {
   readonly isolated?: boolean;
 }
 
+/** A netback's pair of rings, mapped. */
+export interface QueueSpec {
+  readonly txRing: number;
+  readonly rxRing: number;
+  /** One event channel, or TX then RX. */
+  readonly channels: readonly Channel[];
+}
+
 export interface NetbackSpec {
   readonly kind: 'netback';
   readonly id: number;
   readonly name: string;
   readonly mac: Uint8Array;
   readonly domid: number;
-  readonly txRing: number;
-  readonly rxRing: number;
+  readonly queues: readonly QueueSpec[];
   readonly features: number;
   readonly block: number;
+  /** netbackMemory(queues) bytes. */
   readonly memory: number;
   readonly bounce: number;
-  /** One event channel, or TX then RX. */
-  readonly channels: readonly Channel[];
   /** Its control ring, mapped, with an event channel of its own. */
   readonly control?: { readonly ring: number; readonly channel: Channel } | undefined;
   readonly multicastControl: boolean;

@@ -10,7 +10,7 @@ import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { Engine } from '../datapath/engine.js';
 import type { Port } from '../datapath/port.js';
-import { type NetbackOptions, NetbackPort, type Notify } from '../netif/netback_port.js';
+import { NetbackPort, type Notify } from '../netif/netback_port.js';
 import { NetfrontPort } from '../netif/netfront_port.js';
 import { Epoll } from '../sys/epoll.js';
 import { clear } from '../sys/eventfd.js';
@@ -28,6 +28,9 @@ import type { ThreadPlatform, ThreadStart } from '../xen/platform.js';
 import type { NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
 
 const CONTROL = 0xffffffff;
+/** Of a port's wake-ups: its id, and the number of the descriptor or channel in the low bits. */
+const TOKEN_SHIFT = 8;
+const TOKEN_MASK = 2 ** TOKEN_SHIFT - 1;
 /** ms between looks at frames that wait for a receiver. */
 const RETRY = 5;
 /** Rounds between looks at epoll while there is work. */
@@ -87,17 +90,18 @@ class DatapathThread {
       const token = this.#epoll.token(i);
       if (token === CONTROL) this.#requests();
       else if (token === EVENTS_TOKEN) this.#events();
-      else this.#engine.wake(token >>> 2, token & 3);
+      else this.#wake(token);
     }
   }
 
   #events(): void {
     const { events } = this.#platform;
     const n = events.collect();
-    for (let i = 0; i < n; i++) {
-      const token = events.token(i);
-      this.#engine.wake(token >>> 2, token & 3);
-    }
+    for (let i = 0; i < n; i++) this.#wake(events.token(i));
+  }
+
+  #wake(token: number): void {
+    this.#engine.wake(token >>> TOKEN_SHIFT, token & TOKEN_MASK);
   }
 
   #requests(): void {
@@ -157,40 +161,38 @@ class DatapathThread {
   /** Its wake-ups come out of the wait from now on. */
   #listen(port: Port, spec: PortSpec): void {
     if (spec.kind === 'tap') {
-      for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << 2) | i);
+      for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << TOKEN_SHIFT) | i);
       return;
     }
-    const control = spec.kind === 'netback' ? spec.control?.channel : undefined;
-    const channels = control ? [...spec.channels, control] : spec.channels;
+    const channels = spec.kind === 'netback' ? channelsOf(spec) : spec.channels;
     this.#channels.set(port.id, channels);
     for (const [i, channel] of channels.entries()) {
-      if (this.#platform.events.add(channel, (port.id << 2) | i)) this.#engine.wake(port.id, i);
+      const token = (port.id << TOKEN_SHIFT) | i;
+      if (this.#platform.events.add(channel, token)) this.#wake(token);
     }
   }
 
   #open(spec: PortSpec): Port {
     if (spec.kind === 'tap') return new TapPort(this.#arena, this.#loops, spec);
+    return spec.kind === 'netfront' ? this.#openNetfront(spec) : this.#openNetback(spec);
+  }
+
+  #openNetfront(spec: NetfrontSpec): Port {
     const descriptors = spec.channels.map((channel) => channel.waitFd);
-    const [notifyTx, notifyRx] = this.#notifiers(spec.channels);
-    if (spec.kind === 'netfront') return this.#openNetfront(spec, descriptors, notifyTx, notifyRx);
-    return this.#openNetback(spec, descriptors, notifyTx, notifyRx);
+    const options = { ...spec, descriptors, ...this.#notifiers(spec.channels) };
+    return new NetfrontPort(this.#arena, this.#loops, options);
   }
 
-  #openNetfront(spec: NetfrontSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
-    return new NetfrontPort(this.#arena, this.#loops, { ...spec, descriptors, notifyTx, notifyRx });
-  }
-
-  #openNetback(spec: NetbackSpec, descriptors: number[], notifyTx: Notify, notifyRx: Notify): Port {
+  #openNetback(spec: NetbackSpec): Port {
     this.#netbacks.set(spec.id, spec);
     this.#platform.admit(spec.domid, spec.cache.ramFd);
     const transfer = this.#transfer(spec);
     const { segments } = start;
-    let control: NetbackOptions['control'];
-    if (spec.control) {
-      descriptors.push(spec.control.channel.waitFd);
-      control = { ring: spec.control.ring, notify: this.#notifiers([spec.control.channel])[0] };
-    }
-    const options = { ...spec, segments, descriptors, notifyTx, notifyRx, transfer, control };
+    const descriptors = channelsOf(spec).map((channel) => channel.waitFd);
+    const queues = spec.queues.map((queue) => ({ ...queue, ...this.#notifiers(queue.channels) }));
+    const { control: own } = spec;
+    const control = own && { ring: own.ring, notify: this.#platform.events.notifier(own.channel) };
+    const options = { ...spec, segments, descriptors, queues, transfer, control };
     const port = new NetbackPort(this.#arena, this.#loops, options);
     port.localizeForeign = (list, n) => this.#localize(list, n);
     return port;
@@ -241,9 +243,9 @@ class DatapathThread {
     }
   }
 
-  #notifiers(channels: readonly Channel[]): [Notify, Notify] {
-    const [tx, rx] = channels.map((channel) => this.#platform.events.notifier(channel));
-    return [tx, rx ?? tx];
+  #notifiers(channels: readonly Channel[]): { notifyTx: Notify; notifyRx: Notify } {
+    const [notifyTx, notifyRx = notifyTx] = channels.map((one) => this.#platform.events.notifier(one));
+    return { notifyTx, notifyRx };
   }
 
   #mapPage(cacheId: number, address: number, page: number, writable: boolean): number {
@@ -256,6 +258,12 @@ class DatapathThread {
   #say(message: ShardMessage): void {
     owner.postMessage(message);
   }
+}
+
+/** All that wake a vif's back end; its control ring's is the last. */
+function channelsOf({ queues, control }: NetbackSpec): Channel[] {
+  const channels = queues.flatMap((queue) => queue.channels);
+  return control ? [...channels, control.channel] : channels;
 }
 
 new DatapathThread().run();

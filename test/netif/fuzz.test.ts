@@ -12,7 +12,7 @@ import { GTF_reading, GTF_writing } from '../../src/abi/grant_table.js';
 import type { Loops } from '../../src/arena/loops.js';
 import { FENCE_NAMES } from '../../src/datapath/counters.js';
 import { PORT_BLOCK } from '../../src/datapath/frames.js';
-import { NETBACK_MEMORY } from '../../src/netif/netback_port.js';
+import { netbackMemory } from '../../src/netif/netback_port.js';
 import { DEFAULT_TRANSFER, TRANSFER_NAMES, type Transfer } from '../../src/transfer/transfer.js';
 import { countersOf, dropped } from '../support/drops.js';
 import { type Guest, Machine } from '../support/machine.js';
@@ -101,7 +101,7 @@ test('100,000 hostile rings: nothing breaks, every frame is accounted for, the o
     const pages = (bytes: number) => Math.ceil(bytes / 4096) * 4096;
     for (const [start, size] of [
       [guest.vif.block, PORT_BLOCK],
-      [guest.vif.memory, NETBACK_MEMORY],
+      [guest.vif.memory, netbackMemory(1)],
     ]) {
       arena.u8.fill(CANARY, start + size, start + pages(size));
       canaries.push([start + size, start + pages(size)]);

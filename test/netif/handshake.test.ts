@@ -58,7 +58,7 @@ describe('handshake', () => {
     const [keys] = connector.keys;
     assert.deepEqual(keys.control, { ref: 11, eventPort: 3 });
     assert.equal(keys.multicastControl, true);
-    assert.deepEqual(keys.eventPorts, [1, 2]);
+    assert.deepEqual(keys.queues[0].eventPorts, [1, 2]);
     await close();
   });
 

@@ -32,6 +32,8 @@ export interface GuestOptions {
   readonly copyOut?: boolean;
   /** TX buffers of 64 KiB; fewer make a smaller guest, of which more fit an arena. By default a usual guest's. */
   readonly txBuffers?: number;
+  /** Pairs of rings; a guest with several has a share of its RAM for each (netfront_memory.ts). By default one. */
+  readonly queues?: number;
   /** Puts something between netback and its transfer. */
   readonly wrapTransfer?: (transfer: Transfer) => Transfer;
 }

@@ -35,7 +35,7 @@ import {
 import { COPY_OUT_SIZE, NETFRONT_MEMORY, NetfrontPort } from '../../netif/netfront_port.js';
 import { fillBuffers } from '../../tap/tap_port.js';
 import { FLIP } from '../../transfer/transfer.js';
-import { DEFAULT_SHAPE, type Domain } from '../../xen/embedded/domain.js';
+import { DEFAULT_SHAPE, type Domain, shapeFor } from '../../xen/embedded/domain.js';
 import { EmbeddedGrantOwner } from '../../xen/embedded/grants.js';
 import { Hypervisor } from '../../xen/embedded/hypervisor.js';
 import { Guest, type GuestOptions } from './guest.js';
@@ -166,8 +166,11 @@ export class Machine {
   /** A domain and its vif without a front end: rings initialized, everything granted, nobody at work. */
   addBareDomain(name: string, options: GuestOptions = {}): BareDomain {
     const { domain, ram, grants } = this.#domain(name, options);
-    this.loops.initRing(ram + PAGE_TX_RING * 4096);
-    this.loops.initRing(ram + PAGE_RX_RING * 4096);
+    const pages = ramPagesFor(options.txBuffers ?? TX_BUFFERS);
+    for (let q = 0; q < (options.queues ?? 1); q++) {
+      this.loops.initRing(ram + (q * pages + PAGE_TX_RING) * 4096);
+      this.loops.initRing(ram + (q * pages + PAGE_RX_RING) * 4096);
+    }
     this.loops.initRing(ram + PAGE_CTRL_RING * 4096);
     const vif = this.#vif(name, domain, options);
     return { domain, ram, grants, vif, control: this.#control(ram, vif) };
@@ -244,8 +247,10 @@ export class Machine {
   }
 
   #domain(name: string, options: GuestOptions): { domain: Domain; ram: number; grants: EmbeddedGrantOwner } {
-    const ramPages = options.txBuffers ? ramPagesFor(options.txBuffers) : DEFAULT_SHAPE.ramPages;
-    const shape = { ...DEFAULT_SHAPE, ramPages };
+    const { queues = 1, txBuffers = TX_BUFFERS } = options;
+    const pages = ramPagesFor(txBuffers);
+    const shape = options.txBuffers || queues > 1 ? shapeFor(queues * pages) : DEFAULT_SHAPE;
+    const { ramPages } = shape;
     const ramBytes = ramPages * 4096;
     const ram = this.arena.allocate(ramBytes, name);
     const isPrivate = options.privateRam ?? options.transfer === FLIP;
@@ -253,7 +258,7 @@ export class Machine {
     const domain = this.hypervisor.create(name, isPrivate ? { ...shape, privateRam: ram } : shape);
     if (!isPrivate) this.arena.map(ram, ramBytes, domain.ramFd, 0, true);
     const grants = new EmbeddedGrantOwner(this.arena, domain.table, domain.shape.grantPages * 4096);
-    grantAll(grants, 0, options.txBuffers ? ramPages : undefined);
+    grantAll(grants, 0, pages, queues);
     return { domain, ram, grants };
   }
 

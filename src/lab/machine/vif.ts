@@ -4,8 +4,15 @@ import type { Loops } from '../../arena/loops.js';
 import type { PagePool } from '../../arena/page_pool.js';
 import type { Engine } from '../../datapath/engine.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
-import { BOUNCE_SIZE, NETBACK_MEMORY, NetbackPort } from '../../netif/netback_port.js';
-import { GREF_BASE, PAGE_CTRL_RING, PAGE_RX_RING, PAGE_TX_RING } from '../../netif/netfront_memory.js';
+import { BOUNCE_SIZE, NetbackPort, netbackMemory } from '../../netif/netback_port.js';
+import {
+  GREF_BASE,
+  PAGE_CTRL_RING,
+  PAGE_RX_RING,
+  PAGE_TX_RING,
+  ramPagesFor,
+  TX_BUFFERS,
+} from '../../netif/netfront_memory.js';
 import { SetupError } from '../../sys/errors.js';
 import { FLIP_TABLES, Flip } from '../../transfer/flip.js';
 import { GrantCopy } from '../../transfer/grant_copy.js';
@@ -34,9 +41,10 @@ export class Vif {
   readonly mac: Uint8Array;
   readonly domain: Domain;
   port: NetbackPort;
-  /** PORT_BLOCK, NETBACK_MEMORY bytes. */
+  /** PORT_BLOCK, netbackMemory(queues) bytes. */
   readonly block: number;
   readonly memory: number;
+  readonly queues: number;
   readonly rings: number;
   readonly window: number;
   readonly cachePages: number;
@@ -65,17 +73,23 @@ export class Vif {
     this.#kind = options.transfer ?? DEFAULT_TRANSFER;
     this.cachePages = options.cachePages ?? (this.#kind === 'static' ? STATIC_PAGES : CACHE_PAGES);
     this.block = alloc(PORT_BLOCK);
-    this.memory = alloc(NETBACK_MEMORY);
+    this.queues = options.queues ?? 1;
+    this.memory = alloc(netbackMemory(this.queues));
     this.#bounce = alloc(BOUNCE_SIZE);
     const { window, tables } = this.#needs();
     this.window = window && alloc(window);
     this.#tables = tables && alloc(tables);
+    const pages = ramPagesFor(options.txBuffers ?? TX_BUFFERS);
     if (domain.shape.privateRam === undefined) {
-      const rings = [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING].map((page) => GREF_BASE + page);
-      this.rings = alloc(3 * 4096);
-      machine.hypervisor.grants.map(domain.domid, rings, this.rings, true);
+      const rings = Array.from({ length: this.queues }, (_, q) =>
+        [PAGE_TX_RING, PAGE_RX_RING].map((p) => p + q * pages),
+      );
+      const references = [...rings.flat(), PAGE_CTRL_RING].map((page) => GREF_BASE + page);
+      this.rings = alloc(references.length * 4096);
+      machine.hypervisor.grants.map(domain.domid, references, this.rings, true);
     } else {
       // Private memory is in one place only: the guest's own ring pages, which lie side by side.
+      if (this.queues > 1) throw new SetupError('private memory: one queue');
       this.rings = domain.shape.privateRam + PAGE_TX_RING * 4096;
     }
     this.port = this.#attach();
@@ -91,25 +105,27 @@ export class Vif {
   #attach(): NetbackPort {
     const { arena, loops, engine, segments } = this.#machine;
     arena.u8.fill(0, this.block, this.block + PORT_BLOCK);
-    arena.u8.fill(0, this.memory, this.memory + NETBACK_MEMORY);
+    arena.u8.fill(0, this.memory, this.memory + netbackMemory(this.queues));
     const transfer = this.#transfer();
     const port = new NetbackPort(arena, loops, {
       id: this.id,
       name: `${this.#name}/0`,
       domid: this.domain.domid,
-      txRing: this.rings,
-      rxRing: this.rings + 4096,
+      queues: Array.from({ length: this.queues }, (_, q) => ({
+        txRing: this.rings + 2 * q * 4096,
+        rxRing: this.rings + (2 * q + 1) * 4096,
+        notifyTx: () => {},
+        notifyRx: () => {},
+      })),
       features: this.#options.features,
       block: this.block,
       memory: this.memory,
       bounce: this.#bounce,
       segments,
       descriptors: [],
-      notifyTx: () => {},
-      notifyRx: () => {},
       direct: this.#options.direct ?? true,
       transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
-      control: { ring: this.rings + 2 * 4096, notify: () => {} },
+      control: { ring: this.rings + 2 * this.queues * 4096, notify: () => {} },
       multicastControl: this.#options.multicastControl,
       ...(this.#options.takesGrants === undefined ? {} : { takesGrants: this.#options.takesGrants }),
     });

@@ -2,7 +2,7 @@
 
 import { DOM_SIZE, DOM_VIEW } from '../../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../../assembly/layout.js';
-import { GRANT_ENTRY_SIZE } from '../../abi/grant_table.js';
+import { GNTTAB_NR_RESERVED_ENTRIES, GRANT_ENTRY_SIZE } from '../../abi/grant_table.js';
 import type { Arena } from '../../arena/arena.js';
 import { SetupError, SysError } from '../../sys/errors.js';
 import { createEventFd } from '../../sys/eventfd.js';
@@ -23,6 +23,13 @@ export interface DomainShape {
 
 /** Room for both rings' worth of full-sized frames in flight and then some; untouched pages cost nothing. */
 export const DEFAULT_SHAPE: DomainShape = { ramPages: 6144, grantPages: 16 };
+
+/** RAM of at least `ramPages`, and room to grant all of it. */
+export function shapeFor(ramPages: number): DomainShape {
+  const grants = ramPages + GNTTAB_NR_RESERVED_ENTRIES;
+  const grantPages = Math.ceil((grants * GRANT_ENTRY_SIZE) / PAGE_SIZE);
+  return { ramPages, grantPages: Math.max(grantPages, DEFAULT_SHAPE.grantPages) };
+}
 
 /** Event channels a domain may have. */
 export const PORTS_PER_DOMAIN = 64;
