@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 import { LEARN_MAX } from '../daemon/api.js';
 import type { DaemonOptions } from '../daemon/options.js';
-import { GUEST_NAME, guestRequest } from '../guest/options.js';
+import { GUEST_NAME, GUEST_QUEUES_MAX, guestRequest } from '../guest/options.js';
 
 export type TransferName = NonNullable<DaemonOptions['transfer']>;
 
@@ -112,6 +112,12 @@ export function parseMtu(text: string): number {
     throw new UsageError(`${quote(text)} is not an MTU`, `a number from ${MTU_MIN} to ${MTU_MAX}`);
   }
   return mtu;
+}
+
+export function parseQueues(text: string): number {
+  const queues = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (queues >= 1 && queues <= GUEST_QUEUES_MAX) return queues;
+  throw new UsageError(`${quote(text)} is not a number of queues`, `from 1 to ${GUEST_QUEUES_MAX}`);
 }
 
 export function parseTransfer(text: string): TransferName {

@@ -18,6 +18,7 @@ import {
   parseMode,
   parseMtu,
   parsePlatform,
+  parseQueues,
   parseTransfer,
   TRANSFERS,
   type TransferName,
@@ -35,6 +36,7 @@ interface UpOptions {
   readonly transfer?: TransferName;
   readonly platform: 'auto' | 'embedded' | 'native';
   readonly closeVifs?: boolean;
+  readonly queues?: number;
   readonly logJson?: boolean;
   readonly rootless?: boolean;
 }
@@ -77,6 +79,11 @@ export function addUp(program: Command, attach: Attach): void {
     .option(
       '--close-vifs',
       'on a Xen host: close guests’ vifs at the end, instead of leaving them to a successor',
+    )
+    .option(
+      '--queues <number>',
+      'queues that a guest may have (default: as there are CPUs, 4 at most)',
+      parseQueues,
     )
     .option('--mode <how>', 'attach eBPF by tcx or clsact (default: tcx where the kernel has it)', parseMode)
     .option('--ageing <seconds>', 'until a learned MAC is forgotten (default: 300)', parseAgeing)
@@ -165,6 +172,7 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
       ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
       platform,
       closeVifs: options.closeVifs === true,
+      ...(options.queues === undefined ? {} : { queues: options.queues }),
       log: options.logJson ? 'json' : 'pretty',
       rootless: options.rootless === true,
     },

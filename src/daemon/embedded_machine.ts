@@ -10,6 +10,7 @@ import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import { type GuestInfo, HYPERVISOR_SOCKET, type Vif, XENSTORE_SOCKET } from './api.js';
 import type { Machine, MachineParts } from './machine.js';
 import { type GuestRecord, Toolstack } from './toolstack.js';
+import { queuesOffered } from './options.js';
 import type { Vifs } from './vifs.js';
 
 const MTU = 1500;
@@ -33,7 +34,7 @@ export class EmbeddedMachine implements Machine {
     await xenstored.listen(join(options.directory, XENSTORE_SOCKET));
     parts.mustGoOn();
     const store = xenstored.connect(0);
-    const netback = new NetbackDriver(store, vifs, log);
+    const netback = new NetbackDriver(store, vifs, log, { queues: queuesOffered(options) });
     own(() => netback.close());
     vifs.transferOf = ({ domid }) => this.#transferOf(domid);
     vifs.onVif = ({ mac }, takesPart) => parts.onMac(mac, takesPart);

@@ -11,6 +11,7 @@ import type { GuestInfo, Vif, XenInfo } from './api.js';
 import { claimHost } from './host_claim.js';
 import { KernelNetback } from './kernel_netback.js';
 import type { Machine, MachineParts } from './machine.js';
+import { queuesOffered } from './options.js';
 import type { Vifs } from './vifs.js';
 import { openHostXenstore, ownDomid, xenstoreWay } from './xen_host.js';
 
@@ -58,6 +59,7 @@ export class NativeMachine implements Machine {
       home: await store.getDomainPath(this.#domid),
       holderOf: (domid, handle, serving) => kernel.holderOf(domid, handle, serving),
       resume: true,
+      queues: queuesOffered(parts.options),
       mtu: () => parts.mtu,
     });
     own(async () => {

@@ -1,4 +1,5 @@
 /** How a daemon is started. */
+import { availableParallelism } from 'node:os';
 import type { Mode } from '../hook/attachment.js';
 import type { TransferName } from '../transfer/transfer.js';
 import type { PlatformKind } from '../xen/platform.js';
@@ -18,9 +19,18 @@ export interface DaemonOptions {
   readonly platform?: PlatformKind;
   /** On a Xen host: close guests' vifs at the end, instead of leaving them connected for a successor. */
   readonly closeVifs?: boolean;
+  /** Queues that a guest may have; default: as there are CPUs, four at most. */
+  readonly queues?: number;
   readonly log: 'json' | 'pretty';
   /** The daemon runs in user and network namespaces of its own. */
   readonly rootless: boolean;
+}
+
+const DEFAULT_QUEUES = 4;
+
+/** multi-queue-max-queues. */
+export function queuesOffered({ queues }: DaemonOptions): number {
+  return queues ?? Math.min(availableParallelism(), DEFAULT_QUEUES);
 }
 
 export interface KernelOptions {

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { TRANSFER_NAMES } from '../transfer/transfer.js';
 
+/** Queues of a vif, two event channels each. */
+export const GUEST_QUEUES_MAX = 16;
 export const GUEST_NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
 /** Sent by the guest's process as its first line on the hypervisor socket. */

@@ -226,7 +226,7 @@ export class BackendVif {
     this.#mtu = config.mtu ?? options.mtu?.();
     if (config.bridge !== undefined)
       log.info(`vif ${this.#name}: bridge ${config.bridge} is not used, frames go by MAC`);
-    await this.#nodes.offer();
+    await this.#nodes.offer(options.queues ?? 1);
     if (this.#mtu !== undefined) await this.#nodes.tellMtu(config.frontend, this.#mtu);
     await this.#nodes.watch(config.frontend, () => this.look());
   }
@@ -234,7 +234,8 @@ export class BackendVif {
   /** Takes over, which a predecessor's death may delay: its event channels are bound until it is gone. */
   async #connect(resumed: boolean): Promise<void> {
     const identity = this.#identity as VifIdentity;
-    const keys = await readFrontendKeys(this.#backend.store, identity.config.frontend);
+    const { store, options } = this.#backend;
+    const keys = await readFrontendKeys(store, identity.config.frontend, options.queues);
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#backend.connector.connect(identity, keys, resumed);

@@ -37,6 +37,8 @@ export interface BackendOptions {
   readonly holderOf?: (domid: number, handle: number, serving: boolean) => string | undefined;
   /** Whether vifs may have been served before we started: then those that are connected go on. */
   readonly resume?: boolean;
+  /** Queues that a front end may have; default 1. */
+  readonly queues?: number;
   /** Of vifs whose toolstack names none; the front end is told. */
   readonly mtu?: () => number | undefined;
 }

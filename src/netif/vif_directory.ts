@@ -83,10 +83,11 @@ export class VifDirectory {
 
   /**
    * Writes what the front end may use. `hotplug-status` as a script would: there is no device to set up, so who waits
-   * for a script need not, whether that is /bin/true or writes the same itself.
+   * for a script need not, whether that is /bin/true or writes the same itself. `queues`: as many as it may have.
    */
-  async offer(): Promise<void> {
-    await this.#write({ ...FEATURES, 'hotplug-status': 'connected' });
+  async offer(queues: number): Promise<void> {
+    const own = { 'multi-queue-max-queues': String(queues), 'hotplug-status': 'connected' };
+    await this.#write({ ...FEATURES, ...own });
   }
 
   /** Says the MTU where front ends look for it, as vif-bridge does. A driver domain may not: then the toolstack's stands. */

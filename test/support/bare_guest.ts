@@ -56,6 +56,8 @@ export interface BareGuestParts {
   readonly ram: number;
   readonly mac: Uint8Array;
   readonly netback: () => NetbackPort;
+  /** First page of the share of its RAM that this queue has. */
+  readonly firstPage?: number;
 }
 
 export class BareGuest {
@@ -73,6 +75,7 @@ export class BareGuest {
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #netback: () => NetbackPort;
+  readonly #firstGref: number;
 
   constructor(parts: BareGuestParts) {
     this.#arena = parts.arena;
@@ -80,10 +83,12 @@ export class BareGuest {
     this.#netback = parts.netback;
     this.domain = parts.domain;
     this.grants = parts.grants;
-    this.ram = parts.ram;
+    const first = parts.firstPage ?? 0;
+    this.ram = parts.ram + first * 4096;
+    this.#firstGref = GREF_BASE + first;
     this.mac = parts.mac;
-    this.txRing = parts.ram + PAGE_TX_RING * 4096;
-    this.rxRing = parts.ram + PAGE_RX_RING * 4096;
+    this.txRing = this.ram + PAGE_TX_RING * 4096;
+    this.rxRing = this.ram + PAGE_RX_RING * 4096;
     this.initRings();
   }
 
@@ -104,7 +109,7 @@ export class BareGuest {
     return this.ram + (PAGE_TX_FIRST + n) * 4096;
   }
   txGref(n: number): number {
-    return GREF_BASE + PAGE_TX_FIRST + n;
+    return this.#firstGref + PAGE_TX_FIRST + n;
   }
 
   /** The same of the n-th page to receive into (writable for the back end). */
@@ -112,7 +117,7 @@ export class BareGuest {
     return this.ram + (PAGE_RX_FIRST + n) * 4096;
   }
   rxGref(n: number): number {
-    return GREF_BASE + PAGE_RX_FIRST + n;
+    return this.#firstGref + PAGE_RX_FIRST + n;
   }
 
   txEntry(index: number): number {
