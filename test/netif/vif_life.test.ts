@@ -94,7 +94,7 @@ describe('a vif', () => {
     await world.reaches(2);
     await world.connect({ 'tx-ring-ref': '77' });
     await world.reaches(4);
-    assert.equal(world.connector.vifs.get('7/0')?.keys.txRef, 77);
+    assert.equal(world.connector.vifs.get('7/0')?.keys.queues[0].txRef, 77);
     // xl destroy: the front end's nodes are gone first.
     await world.store.rm('/local/domain/7');
     await world.reaches(6);
