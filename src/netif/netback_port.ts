@@ -124,8 +124,8 @@ export class NetbackPort implements Port {
   readonly #set: number;
   /** The queue that is read first: each time another one. */
   #turn = 0;
-  /** It was pulled from since the last flush. */
-  #pulled = false;
+  /** Sum of `consumed` when it was pulled from last. */
+  #pulledAt = 0;
 
   constructor(arena: Arena, loops: Loops, options: NetbackOptions) {
     const { memory, transfer, segments, domid } = options;
@@ -204,8 +204,9 @@ export class NetbackPort implements Port {
 
   pull(waiting: number): number {
     if (this.#control?.due) this.#serveControl(this.#control, waiting);
-    this.#pulled = true;
-    return waiting === BURST ? waiting : this.#read(waiting);
+    const frames = waiting === BURST ? waiting : this.#read(waiting);
+    if (this.#control) this.#pulledAt = this.#consumed;
+    return frames;
   }
 
   #read(waiting: number): number {
@@ -254,8 +255,7 @@ export class NetbackPort implements Port {
 
   flush(): void {
     // A vif whose whole turn was the direct lane's was not pulled from, and has nothing in flight.
-    if (this.#control?.due && !this.#pulled) this.#serveControl(this.#control, 0);
-    this.#pulled = false;
+    if (this.#control?.due && this.#consumed !== this.#pulledAt) this.#serveControl(this.#control, 0);
     if (this.#only) this.#only.flush();
     else for (let q = 0; q < this.#queues.length; q++) this.#queues[q].flush();
   }
@@ -285,6 +285,13 @@ export class NetbackPort implements Port {
 
   close(): void {
     this.#transfer.close();
+  }
+
+  get #consumed(): number {
+    if (this.#only) return this.#only.consumed;
+    let sum = 0;
+    for (let q = 0; q < this.#queues.length; q++) sum += this.#queues[q].consumed;
+    return sum;
   }
 
   #serveControl(control: ControlRing, waiting: number): void {

@@ -153,10 +153,13 @@ export class NetbackQueue implements SegmentSink {
 
   /** Its ring has no room for another packet until the oldest frame is answered. */
   get cramped(): boolean {
-    const answered = this.#u32[(this.#nb + NB_TX_PUBLISHED) / 4];
-    return (
-      (this.#u32[(this.#nb + NB_TX_CONS) / 4] - answered) >>> 0 > NETIF_RING_SIZE - XEN_NETIF_NR_SLOTS_MIN
-    );
+    const unanswered = this.consumed - this.#u32[(this.#nb + NB_TX_PUBLISHED) / 4];
+    return unanswered >>> 0 > NETIF_RING_SIZE - XEN_NETIF_NR_SLOTS_MIN;
+  }
+
+  /** Index of the next TX request. */
+  get consumed(): number {
+    return this.#u32[(this.#nb + NB_TX_CONS) / 4];
   }
 
   /** Reads at most `max` frames into the descriptors at `list`; returns how many. */
