@@ -9,8 +9,8 @@ import { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import { type GuestInfo, HYPERVISOR_SOCKET, type Vif, XENSTORE_SOCKET } from './api.js';
 import type { Machine, MachineParts } from './machine.js';
-import { type GuestRecord, Toolstack } from './toolstack.js';
 import { queuesOffered } from './options.js';
+import { type GuestRecord, Toolstack } from './toolstack.js';
 import type { Vifs } from './vifs.js';
 
 const MTU = 1500;

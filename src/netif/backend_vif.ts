@@ -4,6 +4,7 @@
  * goes on from the state that both ends have in xenstore.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { QUEUES_MAX } from '../../assembly/netif_layout.js';
 import {
   XenbusStateClosed,
   XenbusStateClosing,
@@ -235,7 +236,9 @@ export class BackendVif {
   async #connect(resumed: boolean): Promise<void> {
     const identity = this.#identity as VifIdentity;
     const { store, options } = this.#backend;
-    const keys = await readFrontendKeys(store, identity.config.frontend, options.queues);
+    // A predecessor may have offered more.
+    const most = resumed ? QUEUES_MAX : options.queues;
+    const keys = await readFrontendKeys(store, identity.config.frontend, most);
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#backend.connector.connect(identity, keys, resumed);
