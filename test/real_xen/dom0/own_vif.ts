@@ -10,11 +10,13 @@ import { type Dom0, until } from './place.js';
 const FRONT = '/local/domain/0/device/vif';
 const BACK = '/local/domain/0/backend/vif/0';
 
-/** Writes the nodes of vif `number`; they go when the scenario ends. Its MAC is that of guest 90 + number. */
+export const ownMac = (number: number) => macOf(90 + number);
+
+/** Writes the nodes of vif `number`; they go when the scenario ends. */
 export async function makeOwnVif(lab: Lab, network: Network, number = 0): Promise<void> {
   const { dom0 } = lab;
   const [front, back] = [`${FRONT}/${number}`, `${BACK}/${number}`];
-  const mac = macOf(90 + number);
+  const mac = ownMac(number);
   const sides: [string, Record<string, string | number>][] = [
     [front, { backend: back, 'backend-id': 0, mac, handle: number, mtu: 1500, trusted: 1, state: 1 }],
     // A back end takes a vif as soon as there is a state.

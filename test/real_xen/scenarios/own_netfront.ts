@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { addressesOf, HOST } from '../dom0/network.js';
-import { joinOwnVif, makeOwnVif } from '../dom0/own_vif.js';
+import { joinOwnVif, makeOwnVif, ownMac } from '../dom0/own_vif.js';
 import { streamHashed } from '../dom0/traffic.js';
 import type { Scenario } from '../scenario.js';
 
@@ -29,7 +29,7 @@ export const scenario: Scenario = {
       await streamHashed(space, dom0, { address: HOST.v4, bytes: 3_000_001 });
       await streamHashed(dom0, space, { address: ADDRESS, bytes: 3_000_001 });
       if (network.daemon) {
-        const vif = (await network.daemon.vifs()).find(({ domid }) => domid === 0);
+        const vif = (await network.daemon.vifs()).find(({ mac }) => mac === ownMac(number));
         assert.equal(vif?.transfer, transfer);
         assert.equal(vif?.state, 'connected');
       }
