@@ -94,6 +94,8 @@ export class Frontend {
       'feature-gso-tcpv4': '1',
       'feature-gso-tcpv6': '1',
       'feature-ipv6-csum-offload': '1',
+      // blkif's word: our grants stay, so the back end may keep what it has mapped (transfer "persistent").
+      'feature-persistent': '1',
     };
     await this.#store.transaction(async (transaction) => {
       for (const [key, value] of Object.entries(keys)) {

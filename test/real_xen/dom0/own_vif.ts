@@ -47,6 +47,8 @@ export async function makeOwnVif(lab: Lab, network: Network, number = 0): Promis
 }
 
 export interface OwnVif {
+  /** Pages that the back end keeps mapped for it. */
+  readonly announced: number;
   /** SIGTERM; its exit code. */
   leave(): Promise<number>;
 }
@@ -56,15 +58,16 @@ export async function joinOwnVif(lab: Lab, space: Dom0, address: string, number 
   lab.step(`our netfront joins vif ${number}`);
   const out = `/tmp/join.${number}`;
   const task = await space.start(
-    `echo $$ >${out}.pid; exec node /netferry/bin/netferry.js guest join --vif ${number} --ip ${address}/24 >${out} 2>&1`,
+    `echo $$ >${out}.pid; exec node /netferry/bin/netferry.js --json guest join --vif ${number} --ip ${address}/24 >${out} 2>&1`,
   );
   lab.defer(() => task.kill());
-  await until('guest join', async () => {
+  const { announced } = await until('guest join', async () => {
     const said = (await lab.dom0.run(`cat ${out}`)).stdout;
     if (/^netferry: /m.test(said)) throw new Error(said);
-    return said.includes(' is up: ');
+    return said.endsWith('}\n') && (JSON.parse(said) as { announced: number });
   });
   return {
+    announced,
     async leave() {
       await lab.dom0.ok(`kill $(cat ${out}.pid)`);
       return (await task.wait()).code;

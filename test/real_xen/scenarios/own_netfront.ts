@@ -21,6 +21,7 @@ export const scenario: Scenario = {
         lab.backend === 'kernel' ? await lab.network() : await lab.network('--transfer', transfer);
       await makeOwnVif(lab, network, number);
       const joined = await joinOwnVif(lab, space, ADDRESS, number);
+      assert.equal(joined.announced > 500, transfer === 'static', `${joined.announced} pages announced`);
       lab.step(`${transfer}: ping, streams`);
       for (const size of [0, 56, 1472]) {
         const ping = await space.ok(`ping -c 3 -i 0.2 -s ${size} ${HOST.v4}`);
