@@ -63,7 +63,7 @@ const LIES: readonly Lie[] = [
   },
   {
     what: 'an index that jumps',
-    fenced: /ring/,
+    fenced: /more requests than the ring holds/,
     tell: (liar) => {
       liar.put(liar.frame(0));
       liar.publish(liar.prod + 100_000);
@@ -71,12 +71,12 @@ const LIES: readonly Lie[] = [
   },
   {
     what: 'an index of the other ring that jumps',
-    fenced: /ring/,
+    fenced: /more requests than the ring holds/,
     tell: (liar) => liar.publishRx(0x80000000),
   },
   {
     what: 'an endless chain',
-    fenced: /chain|slots/,
+    fenced: /too many slots/,
     tell: (liar) => {
       liar.putChain(200, true);
       liar.publish();
@@ -84,7 +84,7 @@ const LIES: readonly Lie[] = [
   },
   {
     what: 'a slot over the end of its page',
-    fenced: /page/,
+    fenced: /beyond its page/,
     tell: (liar) => {
       liar.put({ gref: liar.references[0], offset: 4090, size: 100 });
       liar.publish();
@@ -92,7 +92,7 @@ const LIES: readonly Lie[] = [
   },
   {
     what: 'extra infos of a kind that is not',
-    fenced: /extra/,
+    fenced: /extra-info type/,
     tell: (liar) => {
       liar.put({ gref: liar.references[0], flags: NETTXF_extra_info, size: 60 });
       liar.put({ gref: 0xffffffff, offset: 0xffff, flags: 0xffff, size: 0xffff });
