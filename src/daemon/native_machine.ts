@@ -2,6 +2,7 @@
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { NetbackDriver } from '../netif/backend.js';
+import type { FrontendKeys } from '../netif/frontend_keys.js';
 import type { Ending, VifIdentity } from '../netif/vif_connector.js';
 import { SetupError } from '../sys/errors.js';
 import type { TransferName } from '../transfer/transfer.js';
@@ -67,7 +68,7 @@ export class NativeMachine implements Machine {
       if (!store.connected) store.close();
       await netback.close(this.#ending);
     });
-    vifs.transferOf = ({ config }) => config.transfer ?? this.transfer;
+    vifs.transferOf = ({ config }, keys) => this.#transferOf(config.transfer, keys);
     vifs.onVif = (vif, takesPart) => this.#takesPart(parts, vif, takesPart);
     vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
     this.#netback = netback;
@@ -91,7 +92,7 @@ export class NativeMachine implements Machine {
         mtu: view.mtu ?? MTU,
         state: phase,
         reason,
-        transfer: phase === 'foreign' ? null : (config?.transfer ?? this.transfer),
+        transfer: this.#vifs?.transferInUse(domid, handle) ?? null,
         counters: this.#vifs?.counters(domid, handle) ?? null,
       };
     });
@@ -120,6 +121,12 @@ export class NativeMachine implements Machine {
 
   close(): void {
     this.platform.close();
+  }
+
+  /** What stays mapped cannot be taken back: that is for front ends that never want it back. */
+  #transferOf(wanted: TransferName | undefined, { persistent }: FrontendKeys): TransferName {
+    const transfer = wanted ?? this.transfer;
+    return transfer === 'persistent' && !persistent ? 'grant-copy' : transfer;
   }
 
   /** Its MAC is nobody else's: not another guest's, not a kernel port's, not the host's. */

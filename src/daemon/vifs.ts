@@ -41,7 +41,7 @@ export class Vifs implements VifConnector {
   /** A vif takes part, or no longer: who mirrors the forwarding table follows. May throw SetupError when one is to take part. */
   onVif: (vif: VifIdentity, takesPart: boolean) => void = () => {};
   /** How a vif's bytes are to be moved. */
-  transferOf: (vif: VifIdentity) => TransferName = () => DEFAULT_TRANSFER;
+  transferOf: (vif: VifIdentity, keys: FrontendKeys) => TransferName = () => DEFAULT_TRANSFER;
   readonly #arena: Arena;
   readonly #platform: Platform;
   readonly #shard: Shard;
@@ -58,11 +58,11 @@ export class Vifs implements VifConnector {
     shard.onBlocked = (fd) => this.#blocked(fd);
   }
 
-  async connect(vif: VifIdentity, keys: FrontendKeys): Promise<void> {
+  async connect(vif: VifIdentity, keys: FrontendKeys, resumed: boolean): Promise<void> {
     const undo = new Undo();
     const release = () => undo.run();
     try {
-      this.#connected.set(keyOf(vif), { ...(await this.#attach(vif, keys, undo)), release });
+      this.#connected.set(keyOf(vif), { ...(await this.#attach(vif, keys, resumed, undo)), release });
     } catch (error) {
       await release();
       throw error;
@@ -80,6 +80,11 @@ export class Vifs implements VifConnector {
     if (connected) setMulticastControl(this.#arena, connected.memory, on);
   }
 
+  /** How a connected vif's bytes are moved. */
+  transferInUse(domid: number, handle: number): TransferName | undefined {
+    return this.#connected.get(`${domid}/${handle}`)?.transfer;
+  }
+
   /** Live counters of a connected vif. */
   counters(domid: number, handle: number): PortCounters | null {
     const connected = this.#connected.get(`${domid}/${handle}`);
@@ -93,7 +98,12 @@ export class Vifs implements VifConnector {
     return queues.map((address) => readCounters(this.#arena, address));
   }
 
-  async #attach(vif: VifIdentity, keys: FrontendKeys, undo: Undo): Promise<Omit<Connected, 'release'>> {
+  async #attach(
+    vif: VifIdentity,
+    keys: FrontendKeys,
+    resumed: boolean,
+    undo: Undo,
+  ): Promise<Omit<Connected, 'release'>> {
     const { domid } = vif;
     const domain = this.#platform.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
@@ -126,7 +136,7 @@ export class Vifs implements VifConnector {
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
-    const transfer = this.transferOf(vif);
+    const transfer = this.transferOf(vif, keys);
     if (transfer === 'grant-copy') domain.openView(VIEW_RESERVE); // without it grant copies are system calls
     const keeps = transfer === 'persistent' || transfer === 'static';
     const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
@@ -147,7 +157,9 @@ export class Vifs implements VifConnector {
       memory,
       bounce: allocate(BOUNCE_SIZE, 'private copies'),
       control,
-      multicastControl: keys.multicastControl,
+      // Which groups it had listed, its last back end alone knew: it gets them all.
+      multicastControl: keys.multicastControl && !resumed,
+      resumed,
       transfer,
       cache: {
         window: capacity && allocate(capacity * PAGE_SIZE, 'mapping cache'),

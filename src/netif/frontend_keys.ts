@@ -20,6 +20,8 @@ export interface FrontendKeys {
   readonly control: { readonly ref: number; readonly eventPort: number } | undefined;
   /** It wants only the multicast groups that it lists. */
   readonly multicastControl: boolean;
+  /** It never takes a grant back, so a page once mapped may stay mapped. */
+  readonly persistent: boolean;
 }
 
 /** A key with a value that makes no sense: named, so that the log and the error node can say which. */
@@ -66,6 +68,7 @@ export async function readFrontendKeys(
     features,
     control: await controlOf(read),
     multicastControl: await flag('request-multicast-control'),
+    persistent: await flag('feature-persistent'),
   };
 }
 

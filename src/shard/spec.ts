@@ -45,6 +45,8 @@ export interface NetbackSpec {
   /** Its control ring, mapped, with an event channel of its own. */
   readonly control?: { readonly ring: number; readonly channel: Channel } | undefined;
   readonly multicastControl: boolean;
+  /** Its rings were in use before: the guest is signalled once, whatever its last signal said. */
+  readonly resumed: boolean;
   readonly transfer: TransferName;
   /** What a mapping cache, or a table of announced pages, needs; or ("map") a window and its requests. */
   readonly cache: { window: number; tables: number; capacity: number; grants: number; ramFd: number };

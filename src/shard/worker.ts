@@ -169,6 +169,7 @@ class DatapathThread {
     for (const [i, channel] of channels.entries()) {
       const token = (port.id << TOKEN_SHIFT) | i;
       if (this.#platform.events.add(channel, token)) this.#wake(token);
+      if (spec.kind === 'netback' && spec.resumed) this.#platform.events.notifier(channel)();
     }
   }
 
