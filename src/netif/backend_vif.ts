@@ -191,6 +191,7 @@ export class BackendVif {
   /** Reads who this vif is, and what it may; false while the toolstack has not written all of it, or nonsense. */
   async #configure(found: number): Promise<boolean> {
     const known = this.#identity;
+    this.#guest = (await this.#nodes.guestName()) ?? this.#guest;
     let config: VifConfig | Missing;
     try {
       config = await this.#nodes.config();
@@ -208,7 +209,6 @@ export class BackendVif {
     }
     if (this.#misconfigured) await this.#nodes.mended();
     this.#misconfigured = false;
-    this.#guest = (await this.#nodes.guestName()) ?? this.#guest;
     const name = config.vifname ?? `${this.#guest}/${this.#handle}`;
     this.#identity = { domid: this.#domid, handle: this.#handle, name, mac: config.mac, config };
     if (!known) await this.#begin(found, config);
