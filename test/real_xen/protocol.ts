@@ -11,6 +11,8 @@ export interface Boot {
   readonly dom0Memory?: number;
   /** With AMD's SVM, emulated: HVM and PVH guests can be made. Default: no. */
   readonly hvm?: boolean;
+  /** Time is a count of instructions: what else this machine does changes no figure. Slower. Default: no. */
+  readonly counted?: boolean;
   /** Any word: scenarios that change the machine for good get a boot of their own by it. */
   readonly alone?: string;
 }

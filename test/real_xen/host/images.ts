@@ -82,7 +82,8 @@ const DOM0_MODULES = [
   ...['xen_netback', 'bridge', 'br_netfilter', 'veth', 'dummy', '8021q', 'macvlan', 'bonding'],
   ...['sch_ingress', 'sch_htb', 'sch_tbf', 'sch_netem', 'cls_bpf', 'cls_u32', 'cls_matchall', 'cls_flower'],
   ...['act_bpf', 'act_mirred', 'act_gact', 'act_police', 'act_skbedit', 'act_csum'],
-  ...['nf_tables', 'nft_compat', 'nft_ct', 'nft_masq', 'nft_nat', 'nft_chain_nat'],
+  // nf_tables asks for an implementation of CRC32C by its alias.
+  ...['crc32c_generic', 'nf_tables', 'nft_compat', 'nft_ct', 'nft_masq', 'nft_nat', 'nft_chain_nat'],
   ...['nft_reject', 'nft_reject_inet', 'nft_meta_bridge', 'nft_reject_bridge', 'nf_conntrack_bridge'],
   ...['xt_physdev', 'xt_conntrack', 'xt_comment', 'xt_tcpudp'],
 ];

@@ -1,0 +1,165 @@
+import { type Cpu, cpu, spent } from '../dom0/cpu.js';
+import type { Guest } from '../dom0/guest.js';
+import type { Lab } from '../dom0/lab.js';
+import {
+  addressesOf,
+  HOST,
+  HOST_ARGS,
+  kernelNetwork,
+  type Network,
+  netferryNetwork,
+  setNetfilter,
+} from '../dom0/network.js';
+import type { Place } from '../dom0/place.js';
+import { iperf } from '../dom0/traffic.js';
+import type { Scenario } from '../scenario.js';
+
+const ROUNDS = 3;
+const SECONDS = 5;
+/** What all others are divided by, within one round: the talk's bridge, as Debian sets it up. */
+const RIVAL = 'bridge+netfilter';
+const KERNEL = [RIVAL, 'bridge'];
+const TRANSFERS = ['grant-copy', 'map', 'persistent'];
+const MEGABYTE = 1e6;
+
+/** Figures of one contestant in one round. */
+type Turn = Record<string, number>;
+
+/** Figures of which less is better. */
+const LESS = /latency|CPU/;
+
+export const scenario: Scenario = {
+  about:
+    'side by side in one boot: kernel netback and bridge with and without netfilter, ours with each transfer',
+  boot: { counted: true },
+  seconds: 3600,
+  byDefault: false,
+  async run(lab) {
+    const guests = [
+      await lab.guest({ name: 'g1', vifs: [] }),
+      await lab.guest({ name: 'g2', vifs: [] }),
+    ] as const;
+    const contestants = lab.backend === 'kernel' ? KERNEL : [...KERNEL, ...TRANSFERS];
+    const rounds: Record<string, Turn>[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const turns: Record<string, Turn> = {};
+      // Another one begins each round.
+      for (let at = 0; at < contestants.length; at++) {
+        const name = contestants[(at + round) % contestants.length];
+        lab.step(`round ${round + 1}: ${name}`);
+        turns[name] = await turn(lab, name, guests);
+        lab.step(line(turns[name]));
+      }
+      rounds.push(turns);
+    }
+    const ratios = compareRounds(rounds, contestants);
+    lab.figures('compare', { rival: RIVAL, rounds, ratios });
+    for (const row of table(ratios, contestants)) lab.step(row);
+  },
+};
+
+/** Sets the contestant up, gives both guests a vif of it, measures, and takes all away again. */
+async function turn(lab: Lab, name: string, guests: readonly [Guest, Guest]): Promise<Turn> {
+  const { dom0 } = lab;
+  const { network, end } = await setUp(lab, name);
+  for (const [index, guest] of guests.entries()) {
+    const { v4 } = addressesOf(index + 1);
+    await guest.attach(network.vif(index + 1));
+    await guest.address(`${v4}/24`);
+    await guest.ok(`ping -c 3 -i 0.2 -W 10 ${HOST.v4}`);
+  }
+  const result: Turn = {};
+  const [a, b] = guests;
+  const of2 = addressesOf(2).v4;
+  await a.ok(`ping -c 3 -i 0.2 -W 10 ${of2}`);
+  Object.assign(result, await tcp(lab, 'guest → dom0', a, dom0, HOST.v4));
+  Object.assign(result, await tcp(lab, 'dom0 → guest', dom0, a, addressesOf(1).v4));
+  Object.assign(result, await tcp(lab, 'guest → guest', a, b, of2));
+  const { sum } = (await iperf(a, dom0, HOST.v4, `-u -b 0 -l 64 -t ${SECONDS}`)).end;
+  result['UDP 64 B, received/s'] = (sum!.packets - sum!.lost_packets) / sum!.seconds;
+  const ping = await a.ok(`ping -q -c 50 -i 0.05 ${HOST.v4}`);
+  result['ping latency, ms'] = Number(ping.match(/= [\d.]+\/([\d.]+)\//)?.[1]);
+  for (const guest of guests) {
+    await guest.detach(0);
+    await guest.until('[ ! -e /sys/class/net/eth0 ]');
+  }
+  await end();
+  return result;
+}
+
+async function setUp(
+  lab: Lab,
+  name: string,
+): Promise<{ readonly network: Network; readonly end: () => Promise<unknown> }> {
+  const { dom0 } = lab;
+  if (KERNEL.includes(name)) {
+    const network = await kernelNetwork(dom0);
+    if (name === RIVAL) await setNetfilter(dom0, true);
+    const end = async () => {
+      if (name === RIVAL) await setNetfilter(dom0, false);
+      await dom0.ok('ip link del xenbr0 && rmmod xen_netback');
+    };
+    return { network, end };
+  }
+  const daemon = await lab.netferry({ args: [...HOST_ARGS, '--transfer', name] });
+  return { network: netferryNetwork(daemon), end: () => daemon.stop() };
+}
+
+async function tcp(lab: Lab, what: string, from: Place, to: Place, address: string): Promise<Turn> {
+  const before = await cpu(lab.dom0);
+  const { end } = await iperf(from, to, address, `-t ${SECONDS}`);
+  const used: Cpu = spent(before, await cpu(lab.dom0));
+  const received = end.sum_received!;
+  const perMegabyte = (seconds: number) => (seconds * 1000) / (received.bytes / MEGABYTE);
+  return {
+    [`${what}, Mb/s`]: received.bits_per_second / 1e6,
+    [`${what}, dom0 CPU ms/MB`]: perMegabyte(used.user + used.system + used.interrupts),
+    [`${what}, of it user CPU`]: perMegabyte(used.user),
+    [`${what}, of it system CPU`]: perMegabyte(used.system),
+    [`${what}, of it interrupts’ CPU`]: perMegabyte(used.interrupts),
+    [`${what}, by Xen's account CPU`]: perMegabyte(used.domain),
+  };
+}
+
+/** Of each figure and contestant the median of its ratios to the rival's in the same round. */
+function compareRounds(
+  rounds: readonly Record<string, Turn>[],
+  contestants: readonly string[],
+): Record<string, Record<string, number>> {
+  const figures = Object.keys(rounds[0][RIVAL]);
+  return Object.fromEntries(
+    figures.map((figure) => [
+      figure,
+      Object.fromEntries(
+        contestants.map((name) => [
+          name,
+          median(rounds.map((turns) => turns[name][figure] / turns[RIVAL][figure])),
+        ]),
+      ),
+    ]),
+  );
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+function line(turnOf: Turn): string {
+  return Object.entries(turnOf)
+    .filter(([figure]) => !figure.includes('of it'))
+    .map(([figure, value]) => `${figure} ${value.toFixed(2)}`)
+    .join('; ');
+}
+
+function* table(
+  ratios: Record<string, Record<string, number>>,
+  contestants: readonly string[],
+): Generator<string> {
+  yield `ratios to ${RIVAL}, medians of ${ROUNDS} rounds`.padEnd(44) +
+    contestants.map((name) => name.padStart(17)).join('');
+  for (const [figure, row] of Object.entries(ratios)) {
+    const better = LESS.test(figure) ? ' (less is better)' : '';
+    yield `${figure}${better}`.padEnd(44) +
+      contestants.map((name) => row[name].toFixed(2).padStart(17)).join('');
+  }
+}
