@@ -63,17 +63,20 @@ export class ControlClient {
   /** The guests of these names, in this order, or an error about the first that is unknown. */
   async named(names: readonly string[]): Promise<GuestInfo[]> {
     const guests = await this.guests();
-    return names.map((name) => {
-      const guest = guests.find((known) => known.name === name);
-      if (guest) return guest;
-      const known = guests.map((one) => one.name).sort();
-      throw new SetupError(
-        `no guest is called ${JSON.stringify(name)}`,
-        known.length > 0
-          ? `known: ${known.join(', ')}`
-          : `there are none; start it: netferry guest run ${name}`,
-      );
-    });
+    const found = names.map((name) => guests.find((known) => known.name === name));
+    const unknown = names.find((_, i) => found[i] === undefined);
+    if (unknown === undefined) return found as GuestInfo[];
+    const known = guests.map((one) => one.name).sort();
+    throw new SetupError(
+      `no guest is called ${JSON.stringify(unknown)}`,
+      known.length > 0 ? `known: ${known.join(', ')}` : await this.#whereGuestsComeFrom(unknown),
+    );
+  }
+
+  async #whereGuestsComeFrom(name: string): Promise<string> {
+    const status = await this.status().catch(() => undefined);
+    if (status?.platform === 'native') return 'the guests of a Xen host are its toolstack’s: xl list';
+    return `there are none; start it: netferry guest run ${name}`;
   }
 
   /** Resolves once the guest is gone. */
