@@ -2,19 +2,18 @@
  * Linux's own netback, as far as we must know of it: which vifs it has. It takes every vif of this domain while its
  * driver is registered; only one that an admin unbound by hand (drivers/vif/unbind) stays free.
  */
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** Where the kernel lists back-end devices and their drivers; tests have one of their own. */
 const BUS = '/sys/bus/xen-backend';
 /** ms that a vif must be seen unbound before the kernel is taken to leave it: it binds what is new in no time. */
 const UNBOUND = 900;
-const FORGOTTEN = 5000;
 
 export class KernelNetback {
   readonly #bus: string;
-  /** By device: since when it is seen unbound, and when it was last. */
-  readonly #unbound = new Map<string, { since: number; last: number }>();
+  /** By device: since when it is seen unbound. A device of the same number is another inode. */
+  readonly #unbound = new Map<string, { inode: number; since: number }>();
 
   constructor(bus = BUS) {
     this.#bus = bus;
@@ -36,19 +35,21 @@ export class KernelNetback {
       this.#unbound.clear();
       return undefined;
     }
-    const device = `vif-${domid}-${handle}`;
-    if (nameBehind(join(this.#bus, 'devices', device, 'driver')) !== undefined) {
+    const device = join(this.#bus, 'devices', `vif-${domid}-${handle}`);
+    const holder = `kernel netback has it: ${remedy(module)}`;
+    if (nameBehind(join(device, 'driver')) !== undefined) {
       this.#unbound.delete(device);
-      return `kernel netback has it: ${remedy(module)}`;
+      return holder;
     }
     if (serving) return undefined;
     const now = performance.now();
-    const seen = this.#unbound.get(device);
-    // Not looked at for long: it may be another of the same number.
-    const since = seen && now - seen.last < FORGOTTEN ? seen.since : now;
-    this.#unbound.set(device, { since, last: now });
-    if (now - since >= UNBOUND) return undefined;
-    return `kernel netback is about to take it: ${remedy(module)}`;
+    const inode = statSync(device, { throwIfNoEntry: false })?.ino ?? 0;
+    let seen = this.#unbound.get(device);
+    if (seen?.inode !== inode) {
+      seen = { inode, since: now };
+      this.#unbound.set(device, seen);
+    }
+    return now - seen.since < UNBOUND ? holder : undefined;
   }
 }
 

@@ -267,7 +267,7 @@ export class BackendVif {
   /** Another driver has it: nothing of ours touches it until that lets go. */
   async #leaveTo(holder: string): Promise<void> {
     this.#steps.lookIn(FOREIGN_POLL);
-    if (this.phase === 'foreign') return;
+    if (this.phase === 'foreign' && this.reason === holder) return;
     this.phase = 'foreign';
     this.reason = holder;
     await this.#disconnect();

@@ -60,14 +60,18 @@ describe('kernel netback', () => {
 
   test('a new vif is about to be taken; one that stays unbound was left by hand', async () => {
     load('xen_netback');
-    assert.match(kernel.holderOf(7, 0, false) ?? '', /is about to take it/);
+    assert.match(kernel.holderOf(7, 0, false) ?? '', /has it/, 'before the kernel has seen it');
     device('vif-7-0');
-    assert.match(kernel.holderOf(7, 0, false) ?? '', /is about to take it/);
+    assert.match(kernel.holderOf(7, 0, false) ?? '', /has it/);
     assert.equal(kernel.holderOf(7, 0, true), undefined, 'one that we serve stays ours');
     await sleep(1000);
     assert.equal(kernel.holderOf(7, 0, false), undefined);
     assert.equal(kernel.holderOf(7, 0, false), undefined, 'and it stays free');
-    assert.match(kernel.holderOf(7, 1, false) ?? '', /is about to take it/, 'each on its own');
+    assert.match(kernel.holderOf(7, 1, false) ?? '', /has it/, 'each on its own');
+    rmSync(join(bus, 'devices/vif-7-0'), { recursive: true });
+    device('other');
+    device('vif-7-0');
+    assert.match(kernel.holderOf(7, 0, false) ?? '', /has it/, 'another device of the same number');
   });
 
   test('unloaded: everything is free at once', () => {

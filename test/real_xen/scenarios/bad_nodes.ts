@@ -51,8 +51,11 @@ export const scenario: Scenario = {
         state: '1',
       });
     };
+    const removeNodes = () =>
+      dom0.run(`xenstore-rm ${backend}; xenstore-rm ${frontend}; xenstore-rm ${errorNode}`);
+    lab.defer(removeNodes);
     const remove = async () => {
-      await dom0.ok(`xenstore-rm ${backend}; xenstore-rm ${frontend}; xenstore-rm ${errorNode}; true`);
+      await removeNodes();
       const row = async () => (await daemon.vifs()).some(({ name }) => name === `g2/${HANDLE}`);
       await until('the vif is forgotten', async () => !(await row()), 20);
     };

@@ -4,7 +4,7 @@ import { addressesOf, HOST, HOST_ARGS, netferryNetwork, onlyNetferry } from '../
 import { type Stream, startStream } from '../dom0/traffic.js';
 import type { Scenario } from '../scenario.js';
 
-const BYTES = 10_000_019;
+const BYTES = 30_000_001;
 
 export const scenario: Scenario = {
   about:
@@ -22,7 +22,7 @@ export const scenario: Scenario = {
         await startStream(b, lab.dom0, { address: HOST.v6, bytes: BYTES, seconds: 200 }),
         await startStream(lab.dom0, a, { address: addressesOf(1).v4, bytes: BYTES, seconds: 200 }),
       ];
-      await sleep(2000);
+      await sleep(1000);
       lab.step(`${how} after ${await Promise.all(streams.map((stream) => stream.arrived()))} bytes`);
       const pid = daemon.pid;
       if (how === 'planned') assert.equal(await daemon.stop(), 0, daemon.log().slice(-2000));

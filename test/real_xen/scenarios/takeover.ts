@@ -40,7 +40,8 @@ export const scenario: Scenario = {
     const before = await dom0.ok(`xenstore-ls ${backend}`);
     await sleep(2500);
     assert.equal(await dom0.ok(`xenstore-ls ${backend}`), before, 'no node of it is touched');
-    assert.equal((await dom0.run('xenstore-exists /local/domain/0/error/backend/vif')).code, 1);
+    const error = `xenstore-exists /local/domain/0/error/backend/vif/${guest.domid}`;
+    assert.equal((await dom0.run(error)).code, 1);
 
     lab.step('the kernel lets go: ours takes over, live');
     assert.equal(await daemon.stop(), 0);
