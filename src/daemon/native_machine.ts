@@ -2,7 +2,6 @@
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { NetbackDriver } from '../netif/backend.js';
-import type { FrontendKeys } from '../netif/frontend_keys.js';
 import type { Ending, VifIdentity } from '../netif/vif_connector.js';
 import { SetupError } from '../sys/errors.js';
 import type { TransferName } from '../transfer/transfer.js';
@@ -13,6 +12,7 @@ import { claimHost } from './host_claim.js';
 import { KernelNetback } from './kernel_netback.js';
 import type { Machine, MachineParts } from './machine.js';
 import { queuesOffered } from './options.js';
+import { servedTransfer } from './served_transfer.js';
 import type { Vifs } from './vifs.js';
 import { openHostXenstore, ownDomid, xenstoreWay } from './xen_host.js';
 
@@ -68,7 +68,11 @@ export class NativeMachine implements Machine {
       if (!store.connected) store.close();
       await netback.close(this.#ending);
     });
-    vifs.transferOf = ({ config }, keys) => this.#transferOf(config.transfer, keys);
+    vifs.transferOf = ({ name, config }, keys) => {
+      const { transfer, why } = servedTransfer('native', config.transfer ?? this.transfer, keys);
+      if (why) log.info(`vif ${name}: ${why}`);
+      return transfer;
+    };
     vifs.onVif = (vif, takesPart) => this.#takesPart(parts, vif, takesPart);
     vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
     this.#netback = netback;
@@ -121,12 +125,6 @@ export class NativeMachine implements Machine {
 
   close(): void {
     this.platform.close();
-  }
-
-  /** What stays mapped cannot be taken back: that is for front ends that never want it back. */
-  #transferOf(wanted: TransferName | undefined, { persistent }: FrontendKeys): TransferName {
-    const transfer = wanted ?? this.transfer;
-    return transfer === 'persistent' && !persistent ? 'grant-copy' : transfer;
   }
 
   /** Its MAC is nobody else's: not another guest's, not a kernel port's, not the host's. */

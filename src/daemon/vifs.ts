@@ -113,26 +113,26 @@ export class Vifs implements VifConnector {
       undo.push(() => this.#arena.free(address, bytes));
       return address;
     };
-    const references = keys.queues.flatMap(({ txRef, rxRef }) => [txRef, rxRef]);
-    if (keys.control) references.push(keys.control.ref);
-    const rings = allocate(references.length * PAGE_SIZE, 'rings');
-    this.#platform.grants.map(domid, references, rings, true);
-    undo.push(() => this.#platform.grants.unmap(domid, references, rings));
+    const rings = allocate((2 * keys.queues.length + 1) * PAGE_SIZE, 'rings');
+    const map = (references: readonly number[], address: number) => {
+      this.#platform.grants.map(domid, references, address, true);
+      undo.push(() => this.#platform.grants.unmap(domid, references, address));
+    };
     const bind = (remote: number) => {
       const local = this.#shard.events.bindInterdomain(domid, remote);
       undo.push(() => this.#shard.events.unbind(local));
       return this.#shard.events.channel(local);
     };
-    const queues = keys.queues.map(({ eventPorts }, q) => {
+    const queues = keys.queues.map(({ txRef, rxRef, eventPorts }, q) => {
       const txRing = rings + 2 * q * PAGE_SIZE;
+      map([txRef, rxRef], txRing);
       const channels = eventPorts.map(bind);
       this.#platform.wakeOnUnmap(txRing, channels[0].port);
       return { txRing, rxRing: txRing + PAGE_SIZE, channels };
     });
-    const control = keys.control && {
-      ring: rings + 2 * queues.length * PAGE_SIZE,
-      channel: bind(keys.control.eventPort),
-    };
+    const controlRing = rings + 2 * queues.length * PAGE_SIZE;
+    if (keys.control) map([keys.control.ref], controlRing);
+    const control = keys.control && { ring: controlRing, channel: bind(keys.control.eventPort) };
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
