@@ -1,5 +1,5 @@
 // What a front end configures over its control ring and by multicast extra infos (netif.h): private state of a vif
-// in the arena, written by the datapath thread alone, but for CT_MCAST_ON.
+// in the arena, written by the datapath thread alone, but for CT_MCAST_ON and CT_HEADROOM.
 
 export const CT_ALGORITHM = 0; // u32 XEN_NETIF_CTRL_HASH_ALGORITHM_*
 export const CT_HASH_FLAGS = 4; // u32 XEN_NETIF_CTRL_HASH_TYPE_*
@@ -14,7 +14,12 @@ export const CT_MAPPING = 576; // HASH_MAPPING_MAX × u32: queue numbers
 export const CT_TOEPLITZ = 1088; // u32[2 × HASH_INPUT_MAX][16], see toeplitz.ts
 /** One page: keys, tables and lists are copied here before they are looked at. */
 export const CT_STAGE = 5696;
-export const CT_SIZE = 9792;
+/** u32: octets left free at the beginning of each page that it receives (xdp-headroom). Whoever watches that writes it. */
+export const CT_HEADROOM = 9792;
+export const CT_SIZE = 9808;
+
+/** A page is half a page at least: with more headroom than that, frames would take slots without end. */
+export const HEADROOM_MOST = 2048;
 
 /** Linux netback: XEN_NETBK_MAX_HASH_KEY_SIZE, XEN_NETBK_MAX_HASH_MAPPING_SIZE, XEN_NETBK_MCAST_MAX. */
 export const HASH_KEY_MAX = 40;

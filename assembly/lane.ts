@@ -16,7 +16,7 @@ import {
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
 import { cacheTable, mappedPage } from './cache';
-import { CT_ALGORITHM } from './control_layout';
+import { CT_ALGORITHM, CT_HEADROOM } from './control_layout';
 import {
   C_CACHE_HITS,
   C_COPIED_BYTES,
@@ -148,7 +148,8 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   if (target == port) return cons;
   if (other == 0 || load<u32>(other + NB_STALLED) || load<u32>(other + NB_FULL_SINCE)) return cons;
   if (load<u32>(other + NB_FENCED)) return cons;
-  if (load<u32>(load<u32>(other + NB_CONTROL) + CT_ALGORITHM)) return cons; // its frames carry hashes
+  const control = load<u32>(other + NB_CONTROL);
+  if (load<u32>(control + CT_ALGORITHM) || load<u32>(control + CT_HEADROOM)) return cons; // its frames carry extra infos
 
   const toRing = load<u32>(other + NB_RX_RING);
   const toCache = load<u32>(other + NB_CACHE);

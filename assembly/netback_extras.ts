@@ -4,6 +4,7 @@ import {
   XEN_NETIF_EXTRA_FLAG_MORE,
   XEN_NETIF_EXTRA_TYPE_GSO,
   XEN_NETIF_EXTRA_TYPE_HASH,
+  XEN_NETIF_EXTRA_TYPE_XDP,
   XEN_NETIF_GSO_TYPE_TCPV4,
   XEN_NETIF_GSO_TYPE_TCPV6,
 } from '../src/abi/netif';
@@ -17,27 +18,31 @@ import { META_ENTRY, META_EXTRA, META_KIND, NB_COUNTERS, NB_META } from './netif
 import { RING_MASK } from './ring';
 import { hashValue } from './toeplitz';
 
+const MORE: u64 = XEN_NETIF_EXTRA_FLAG_MORE << 8;
+
 export function metaOf(nb: u32, slot: u32): u32 {
   return load<u32>(nb + NB_META) + (slot & RING_MASK) * META_ENTRY;
 }
 
 /**
  * Prepares the extra infos of a frame in the slots behind `slot`; returns the last one's. `gso`: VIRTIO_NET_HDR_GSO_*,
- * 0 = none; `hash`: what hashFrame just said.
+ * 0 = none; `hash`: what hashFrame just said; `headroom`: in front of its bytes in each page.
  */
-export function extraInfos(nb: u32, slot: u32, frame: u32, gso: u32, hash: u32): u32 {
+export function extraInfos(nb: u32, slot: u32, frame: u32, gso: u32, hash: u32, headroom: u32): u32 {
   let last = slot;
   if (gso != 0) {
     const kind = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
     const size = <u64>load<u16>(frame, V_GSO_SIZE);
-    const more = hash != 0 ? (<u64>XEN_NETIF_EXTRA_FLAG_MORE) << 8 : 0;
+    const more = (hash | headroom) != 0 ? MORE : 0;
     put(nb, ++last, <u64>XEN_NETIF_EXTRA_TYPE_GSO | more | (size << 16) | ((<u64>kind) << 32));
   }
   if (hash != 0) {
     const what = ((<u64>(hash - 1)) << 16) | ((<u64>XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ) << 24);
-    put(nb, ++last, <u64>XEN_NETIF_EXTRA_TYPE_HASH | what | ((<u64>hashValue) << 32));
+    const more = headroom != 0 ? MORE : 0;
+    put(nb, ++last, <u64>XEN_NETIF_EXTRA_TYPE_HASH | more | what | ((<u64>hashValue) << 32));
     count(load<u32>(nb + NB_COUNTERS), C_HASHED, 1);
   }
+  if (headroom != 0) put(nb, ++last, <u64>XEN_NETIF_EXTRA_TYPE_XDP | ((<u64>headroom) << 16));
   return last;
 }
 

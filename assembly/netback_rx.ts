@@ -18,7 +18,7 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
 import { cacheBegin, cachedPage, cacheEnd } from './cache';
-import { CT_ALGORITHM, CT_MCAST_ON } from './control_layout';
+import { CT_ALGORITHM, CT_HEADROOM, CT_MCAST_ON } from './control_layout';
 import {
   C_COPIED_BYTES,
   C_COPIES,
@@ -137,6 +137,8 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
   const control = load<u32>(nb + NB_CONTROL);
   const filters = atomic.load<u32>(control + CT_MCAST_ON) != 0;
   const hashes = load<u32>(control + CT_ALGORITHM) != 0;
+  const headroom = atomic.load<u32>(control + CT_HEADROOM);
+  const room: u32 = PAGE_SIZE - headroom;
   let free = available(nb);
   if (load<u32>(nb + NB_STALLED) || load<u32>(nb + NB_FULL_SINCE)) unstall(nb, free, now);
   for (let i = from; i < n; i++) {
@@ -162,13 +164,13 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
       if (!able) return i | (PUSH_CSUM << 16);
     }
     const length = load<u32>(frame + F_LEN);
-    const pages = (length + PAGE_SIZE - 1) / PAGE_SIZE;
+    const pages = headroom == 0 ? (length + PAGE_SIZE - 1) / PAGE_SIZE : (length + room - 1) / room;
     if (pages > 1 && !(features & FE_SG)) {
       dropRx(counters, frame, DROP_NO_SG);
       continue;
     }
     const hash: u32 = hashes ? hashFrame(control, frame) : 0;
-    const need = pages + (gso != 0 ? 1 : 0) + (hash != 0 ? 1 : 0);
+    const need = pages + (gso != 0 ? 1 : 0) + (hash != 0 ? 1 : 0) + (headroom != 0 ? 1 : 0);
     if (need > free) free = available(nb);
     if (need > free) {
       if (load<u32>(nb + NB_FENCED)) {
@@ -180,7 +182,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
       return i | (PUSH_FULL << 16);
     }
     if (prepared + SEGS_PER_FRAME > segsMax) return i | (PUSH_FLUSH << 16);
-    layOut(nb, frame, gso, hash);
+    layOut(nb, frame, gso, hash, headroom);
     uncommitted++;
     free -= need;
     store<u32>(frame + F_SETTLED, 1);
@@ -189,7 +191,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
 }
 
 /** Takes as many requests as the frame needs (there are as many) and prepares segments and responses of one frame. */
-function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
+function layOut(nb: u32, frame: u32, gso: u32, hash: u32, headroom: u32): void {
   const ring = load<u32>(nb + NB_RX_RING);
   const domid = load<u32>(nb + NB_DOMID);
   const cache = load<u32>(nb + NB_CACHE);
@@ -200,7 +202,7 @@ function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
   let entry = rxEntry(ring, slot);
   let id = load<u16>(entry, RXREQ_ID);
   let gref = load<u32>(entry, RXREQ_GREF);
-  let filled: u32 = 0;
+  let filled = headroom; // of the page, as far as it is taken
 
   const vflags = <u32>load<u8>(frame, V_FLAGS);
   let flags: u32 =
@@ -209,7 +211,7 @@ function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
       : vflags & VIRTIO_NET_HDR_F_DATA_VALID
         ? NETRXF_data_validated
         : 0;
-  const extras = (gso | hash) != 0;
+  const extras = (gso | hash | headroom) != 0;
   if (extras) flags |= NETRXF_extra_info;
 
   const n = load<u32>(frame + F_NFRAGS);
@@ -231,14 +233,14 @@ function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
     }
     if (size == 0) break;
     if (filled == PAGE_SIZE) {
-      respond(nb, slot, head, id, flags | NETRXF_more_data, filled);
+      respond(nb, slot, head, id, flags | NETRXF_more_data, headroom, filled);
       flags = 0;
-      if (slot == head && extras) slot = extraInfos(nb, slot, frame, gso, hash);
+      if (slot == head && extras) slot = extraInfos(nb, slot, frame, gso, hash, headroom);
       slot++;
       entry = rxEntry(ring, slot);
       id = load<u16>(entry, RXREQ_ID);
       gref = load<u32>(entry, RXREQ_GREF);
-      filled = 0;
+      filled = headroom;
     }
     const take = min(size, PAGE_SIZE - filled);
     const page = cache == 0 ? 0 : cachedPage(cache, gref, true);
@@ -258,16 +260,18 @@ function layOut(nb: u32, frame: u32, gso: u32, hash: u32): void {
     offset += take;
     if (address != 0) address += take;
   }
-  respond(nb, slot, head, id, flags, filled);
-  if (slot == head && extras) slot = extraInfos(nb, slot, frame, gso, hash);
+  respond(nb, slot, head, id, flags, headroom, filled);
+  if (slot == head && extras) slot = extraInfos(nb, slot, frame, gso, hash, headroom);
   store<u32>(metaOf(nb, head), frame, META_FRAME);
   store<u32>(nb + NB_RX_CONS, slot + 1);
   prepared += (segs - first) >> 5;
 }
 
-function respond(nb: u32, slot: u32, head: u32, id: u16, flags: u32, status: u32): void {
-  // u16 id, u16 offset 0, u16 flags, s16 status: no octet of the slot keeps what was there (XSA-216).
-  store<u64>(rxAnswer(nb, slot), <u64>id | ((<u64>flags) << 32) | ((<u64>status) << 48));
+/** A response that says that the bytes of its page from `offset` to `end` are a frame's. */
+function respond(nb: u32, slot: u32, head: u32, id: u16, flags: u32, offset: u32, end: u32): void {
+  // u16 id, u16 offset, u16 flags, s16 status: no octet of the slot keeps what was there (XSA-216).
+  const response = <u64>id | ((<u64>offset) << 16) | ((<u64>flags) << 32) | ((<u64>(end - offset)) << 48);
+  store<u64>(rxAnswer(nb, slot), response);
   store<u32>(metaOf(nb, slot), slot == head ? META_HEAD : META_REST, META_KIND);
 }
 

@@ -39,6 +39,7 @@ export const EXTRA_MCAST_ADDR = 2;
 export const EXTRA_HASH_TYPE = 2;
 export const EXTRA_HASH_ALGORITHM = 3;
 export const EXTRA_HASH_VALUE = 4;
+export const EXTRA_XDP_HEADROOM = 2;
 export const NETIF_EXTRA_INFO_SIZE = 8;
 
 export const NETTXF_csum_blank = 1;
@@ -68,6 +69,9 @@ export const XEN_NETIF_EXTRA_TYPE_GSO = 1;
 export const XEN_NETIF_EXTRA_TYPE_MCAST_ADD = 2;
 export const XEN_NETIF_EXTRA_TYPE_MCAST_DEL = 3;
 export const XEN_NETIF_EXTRA_TYPE_HASH = 4;
+/** Linux's netif.h; Xen's own has no XDP. */
+export const XEN_NETIF_EXTRA_TYPE_XDP = 5;
+export const XEN_NETIF_MAX_XDP_HEADROOM = 0x7fff;
 export const XEN_NETIF_EXTRA_TYPE_MAX = 5;
 
 export const XEN_NETIF_EXTRA_FLAG_MORE = 1;

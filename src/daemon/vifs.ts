@@ -3,8 +3,14 @@ import { PAGE_SIZE } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import { FENCE_NAMES, type PortCounters, readCounters } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
-import type { FrontendKeys } from '../netif/frontend_keys.js';
-import { BOUNCE_SIZE, netbackCounters, netbackMemory, setMulticastControl } from '../netif/netback_port.js';
+import type { FrontendKeys, FrontendSettings } from '../netif/frontend_keys.js';
+import {
+  BOUNCE_SIZE,
+  netbackCounters,
+  netbackMemory,
+  setMulticastControl,
+  setXdpHeadroom,
+} from '../netif/netback_port.js';
 import type { VifConnector, VifIdentity } from '../netif/vif_connector.js';
 import type { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
@@ -75,9 +81,11 @@ export class Vifs implements VifConnector {
     await connected?.release();
   }
 
-  multicastControl(vif: VifIdentity, on: boolean): void {
+  changed(vif: VifIdentity, settings: FrontendSettings): void {
     const connected = this.#connected.get(keyOf(vif));
-    if (connected) setMulticastControl(this.#arena, connected.memory, on);
+    if (!connected) return;
+    setMulticastControl(this.#arena, connected.memory, settings.multicastControl);
+    setXdpHeadroom(this.#arena, connected.memory, settings.xdpHeadroom);
   }
 
   /** How a connected vif's bytes are moved. */
@@ -157,8 +165,9 @@ export class Vifs implements VifConnector {
       memory,
       bounce: allocate(BOUNCE_SIZE, 'private copies'),
       control,
+      ...keys.settings,
       // Which groups it had listed, its last back end alone knew: it gets them all.
-      multicastControl: keys.multicastControl && !resumed,
+      multicastControl: keys.settings.multicastControl && !resumed,
       resumed,
       transfer,
       cache: {

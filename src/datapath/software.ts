@@ -41,13 +41,13 @@ export class SoftwareOffload {
     return done;
   }
 
-  /** Slots that the segments of a frame take together; 0 when it is no sound GSO frame. */
-  slots(frame: number): number {
+  /** Slots of `room` bytes that the segments of a frame take together; 0 when it is no sound GSO frame. */
+  slots(frame: number, room = PAGE_SIZE): number {
     const count = this.#loops.segmentCount(frame);
     if (count === 0) return 0;
     if (this.#loops.segmentInto(frame, 0, this.#arena.u32[this.#list / 4]) !== 0) return 0;
     const length = this.#arena.u32[(this.#arena.u32[this.#list / 4] + F_LEN) / 4];
-    return count * Math.ceil(length / PAGE_SIZE);
+    return count * Math.ceil(length / room);
   }
 
   /** Cuts a frame whose bytes are all local and pushes the pieces; there must be room for all. Settles it. */

@@ -4,6 +4,7 @@
  * goes on from the state that both ends have in xenstore.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { QUEUES_MAX } from '../../assembly/netif_layout.js';
 import {
   XenbusStateClosed,
@@ -15,7 +16,7 @@ import {
   XenbusStateUnknown,
 } from '../abi/xenbus.js';
 import { FenceRest } from './fence_rest.js';
-import { BadKey, readFrontendKeys, readMulticastControl } from './frontend_keys.js';
+import { BadKey, type FrontendSettings, readFrontendKeys, readFrontendSettings } from './frontend_keys.js';
 import { nextMove, phaseOf } from './handshake.js';
 import { Steps } from './steps.js';
 import type { Missing, VifConfig } from './vif_config.js';
@@ -42,7 +43,7 @@ export class BackendVif {
   #identity: VifIdentity | undefined;
   #mtu: number | undefined;
   #connected = false;
-  #multicastControl = false;
+  #settings: FrontendSettings | undefined;
   /** As it stands in the store, as far as we know. */
   #state = XenbusStateUnknown;
   /** We have met its front end since we know of the vif. */
@@ -182,10 +183,10 @@ export class BackendVif {
 
   /** What a connected front end may change. */
   async #follow(identity: VifIdentity): Promise<void> {
-    const wanted = await readMulticastControl(this.#backend.store, identity.config.frontend);
-    if (wanted === this.#multicastControl) return;
-    this.#multicastControl = wanted;
-    this.#backend.connector.multicastControl(identity, wanted);
+    const wanted = await readFrontendSettings(this.#backend.store, identity.config.frontend);
+    if (isDeepStrictEqual(wanted, this.#settings)) return;
+    this.#settings = wanted;
+    this.#backend.connector.changed(identity, wanted);
   }
 
   /** Reads who this vif is, and what it may; false while the toolstack has not written all of it, or nonsense. */
@@ -250,7 +251,7 @@ export class BackendVif {
     }
     this.#connected = true;
     this.reason = null;
-    this.#multicastControl = keys.multicastControl;
+    this.#settings = keys.settings;
     await this.#nodes.mended();
     if (this.#state !== XenbusStateReconfigured) await this.#setState(XenbusStateConnected);
     this.phase = 'connected';

@@ -3,6 +3,7 @@
  * Keys: xen/io/netif.h.
  */
 import { FE_CSUM4, FE_CSUM6, FE_GSO4, FE_GSO6, FE_SG } from '../../assembly/netif_layout.js';
+import { XEN_NETIF_MAX_XDP_HEADROOM } from '../abi/netif.js';
 import type { XenStore } from '../xen/xenstore.js';
 
 export interface QueueKeys {
@@ -18,10 +19,17 @@ export interface FrontendKeys {
   readonly features: number;
   /** Its control ring, if it has one. */
   readonly control: { readonly ref: number; readonly eventPort: number } | undefined;
-  /** It wants only the multicast groups that it lists. */
-  readonly multicastControl: boolean;
   /** It never takes a grant back, so a page once mapped may stay mapped. */
   readonly persistent: boolean;
+  readonly settings: FrontendSettings;
+}
+
+/** What a front end may change while it is connected. */
+export interface FrontendSettings {
+  /** It wants only the multicast groups that it lists. */
+  readonly multicastControl: boolean;
+  /** Octets to leave free in front of what each page receives. */
+  readonly xdpHeadroom: number;
 }
 
 /** A key with a value that makes no sense: named, so that the log and the error node can say which. */
@@ -67,8 +75,8 @@ export async function readFrontendKeys(
     queues,
     features,
     control: await controlOf(read),
-    multicastControl: await flag('request-multicast-control'),
     persistent: await flag('feature-persistent'),
+    settings: await readFrontendSettings(store, frontend),
   };
 }
 
@@ -102,10 +110,19 @@ async function controlOf(read: Read): Promise<FrontendKeys['control']> {
   return { ref: parse('ctrl-ring-ref', ref), eventPort: parse('event-channel-ctrl', port) };
 }
 
-/** request-multicast-control as it stands now; what is no number is a no (Linux: xenbus_read_unsigned). */
-export async function readMulticastControl(store: XenStore, frontend: string): Promise<boolean> {
-  const value = await store.tryRead(`${frontend}/request-multicast-control`);
-  return value !== undefined && /^\d{1,10}$/.test(value) && Number(value) !== 0;
+/**
+ * They as they stand now. A multicast key that is no number is a no (Linux: xenbus_read_unsigned). Throws BadKey for an
+ * xdp-headroom that is none.
+ */
+export async function readFrontendSettings(store: XenStore, frontend: string): Promise<FrontendSettings> {
+  const multicast = await store.tryRead(`${frontend}/request-multicast-control`);
+  const multicastControl = multicast !== undefined && /^\d{1,10}$/.test(multicast) && Number(multicast) !== 0;
+  const key = 'xdp-headroom';
+  const headroom = await store.tryRead(`${frontend}/${key}`);
+  const xdpHeadroom = optional(key, headroom);
+  if (xdpHeadroom > XEN_NETIF_MAX_XDP_HEADROOM)
+    throw new BadKey(key, headroom, `must be at most ${XEN_NETIF_MAX_XDP_HEADROOM}`);
+  return { multicastControl, xdpHeadroom };
 }
 
 function parse(key: string, value: string | undefined): number {

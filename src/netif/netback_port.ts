@@ -3,7 +3,13 @@
  * port: one MAC, one burst of descriptors, one transfer. Which of its queues receives a frame its flow decides
  * (assembly/flow.ts).
  */
-import { CT_MCAST_ON, CT_QUEUES, CT_SIZE } from '../../assembly/control_layout.js';
+import {
+  CT_HEADROOM,
+  CT_MCAST_ON,
+  CT_QUEUES,
+  CT_SIZE,
+  HEADROOM_MOST,
+} from '../../assembly/control_layout.js';
 import { C_EVENTS, COUNTERS_SIZE, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
 import { BURST, SEG_SIZE } from '../../assembly/layout.js';
 import {
@@ -72,6 +78,14 @@ export function setMulticastControl(arena: Arena, memory: number, on: boolean): 
   Atomics.store(arena.u32, (memory + CONTROL + CT_MCAST_ON) / 4, on ? 1 : 0);
 }
 
+/**
+ * Octets that are left free in front of what each page receives (xdp-headroom), said as setMulticastControl. Where that
+ * is more than half a page it is half a page; each frame says how much it has.
+ */
+export function setXdpHeadroom(arena: Arena, memory: number, octets: number): void {
+  Atomics.store(arena.u32, (memory + CONTROL + CT_HEADROOM) / 4, Math.min(octets, HEADROOM_MOST));
+}
+
 export interface NetbackOptions {
   readonly id: number;
   readonly name: string;
@@ -93,6 +107,7 @@ export interface NetbackOptions {
   /** Its control ring, if it has one: the mapped page, and the peer's wake-up. The last descriptor is its own. */
   readonly control?: { readonly ring: number; readonly notify: Notify } | undefined;
   readonly multicastControl?: boolean | undefined;
+  readonly xdpHeadroom?: number | undefined;
   /** False: frames are brought into the back end's own memory before they are copied to this guest (the lab's two steps). */
   readonly takesGrants?: boolean;
 }
@@ -181,6 +196,7 @@ export class NetbackPort implements Port {
     // A list of groups that a predecessor kept died with it, and no filter is better than an empty list.
     const listed = options.multicastControl === true && !this.#queues.some((queue) => queue.resumed);
     setMulticastControl(arena, memory, listed);
+    setXdpHeadroom(arena, memory, options.xdpHeadroom ?? 0);
     if (options.control) {
       const shared = { state: control, segments, domid, counters: this.counters, transfer };
       this.#control = new ControlRing(arena, loops, { ...options.control, ...shared });

@@ -2,9 +2,9 @@
  * One pair of rings of a vif: requests of its TX ring become frames, frames for it are copied into pages that its RX ring
  * posted. The ring work is in assembly/netback_*.ts.
  */
-import { CT_ALGORITHM } from '../../assembly/control_layout.js';
+import { CT_ALGORITHM, CT_HEADROOM } from '../../assembly/control_layout.js';
 import { DROP_RX_FULL } from '../../assembly/counters.js';
-import { F_VERDICT, VERDICT_DROP } from '../../assembly/layout.js';
+import { F_VERDICT, PAGE_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
 import {
   FE_CSUM4,
   NB_CACHE,
@@ -238,10 +238,12 @@ export class NetbackQueue implements SegmentSink {
     const frame = this.#u32[at / 4];
     if (this.#u32[(frame + F_VERDICT) / 4] >= VERDICT_DROP) return HANDLED;
     if (why === PUSH_CSUM) return software.checksum(frame, this.counters) ? READY : HANDLED;
-    let slots = software.slots(frame);
-    // Each piece may carry a hash, in a slot of its own.
+    const headroom = this.#u32[(this.#vif.control + CT_HEADROOM) / 4];
+    let slots = software.slots(frame, PAGE_SIZE - headroom);
+    // Each piece may carry a hash, and says its headroom, in slots of their own.
     const hashes = this.#u32[(this.#vif.control + CT_ALGORITHM) / 4] !== 0;
-    if (hashes && slots > 0) slots += this.#loops.segmentCount(frame);
+    const extras = (hashes ? 1 : 0) + (headroom > 0 ? 1 : 0);
+    if (slots > 0) slots += extras * this.#loops.segmentCount(frame);
     if (slots === 0 || slots > NETIF_RING_SIZE) {
       software.refuse(frame, this.counters);
       return HANDLED;

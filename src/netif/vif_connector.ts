@@ -1,6 +1,6 @@
 /** Between the handshake, the datapath and the daemon: what each knows of a vif. */
 import type { XenStore } from '../xen/xenstore.js';
-import type { FrontendKeys } from './frontend_keys.js';
+import type { FrontendKeys, FrontendSettings } from './frontend_keys.js';
 import type { VifConfig } from './vif_config.js';
 
 /** What a vif needs of the datapath: rings mapped, channels bound, a port attached; and all of that undone. */
@@ -11,8 +11,8 @@ export interface VifConnector {
    */
   connect(vif: VifIdentity, keys: FrontendKeys, resumed: boolean): Promise<void>;
   disconnect(vif: VifIdentity): Promise<void>;
-  /** A connected front end wants only the multicast groups that it lists, or all of them again. */
-  multicastControl(vif: VifIdentity, on: boolean): void;
+  /** A connected front end has changed what it may change. */
+  changed(vif: VifIdentity, settings: FrontendSettings): void;
 }
 
 export interface VifIdentity {

@@ -16,6 +16,7 @@ const FEATURES: Readonly<Record<string, string>> = {
   'feature-ctrl-ring': '1',
   'feature-multicast-control': '1',
   'feature-dynamic-multicast-control': '1',
+  'feature-xdp-headroom': '1',
 };
 
 /** Keys of the front end's that may change at any time. */

@@ -45,6 +45,7 @@ export interface NetbackSpec {
   /** Its control ring, mapped, with an event channel of its own. */
   readonly control?: { readonly ring: number; readonly channel: Channel } | undefined;
   readonly multicastControl: boolean;
+  readonly xdpHeadroom: number;
   /** Its rings were in use before: the guest is signalled once, whatever its last signal said. */
   readonly resumed: boolean;
   readonly transfer: TransferName;

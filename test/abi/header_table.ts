@@ -58,7 +58,12 @@ export const TABLE: Record<string, HeaderTable> = {
       NETIF_TX_RESPONSE_SIZE: 'sizeof(struct netif_tx_response)',
       NETIF_RX_REQUEST_SIZE: 'sizeof(struct netif_rx_request)',
       NETIF_RX_RESPONSE_SIZE: 'sizeof(struct netif_rx_response)',
+      EXTRA_XDP_HEADROOM: 'offsetof(struct netif_extra_info, u)', // u.xdp.headroom is the first in it
       NETIF_EXTRA_INFO_SIZE: 'sizeof(struct netif_extra_info)',
+    },
+    NEWER: {
+      XEN_NETIF_EXTRA_TYPE_XDP: { since: '5.9', value: 5 },
+      XEN_NETIF_MAX_XDP_HEADROOM: { since: '5.9', value: 0x7fff },
     },
   },
   netif_ctrl: {

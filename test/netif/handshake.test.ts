@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { writeVifNodes } from '../../src/daemon/vif_nodes.js';
 import { NetbackDriver } from '../../src/netif/backend.js';
 import { Frontend, type FrontendOffer } from '../../src/netif/frontend.js';
-import type { FrontendKeys } from '../../src/netif/frontend_keys.js';
+import type { FrontendKeys, FrontendSettings } from '../../src/netif/frontend_keys.js';
 import type { VifConnector } from '../../src/netif/vif_connector.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 
@@ -20,8 +20,8 @@ class Recorder implements VifConnector {
   async disconnect(): Promise<void> {
     this.disconnects++;
   }
-  multicastControl(_vif: unknown, on: boolean): void {
-    this.switched.push(on);
+  changed(_vif: unknown, { multicastControl }: FrontendSettings): void {
+    this.switched.push(multicastControl);
   }
 }
 
@@ -57,7 +57,7 @@ describe('handshake', () => {
     await frontend.connect({ ...RINGS, control: { ref: 11, eventPort: 3 }, multicastControl: true });
     const [keys] = connector.keys;
     assert.deepEqual(keys.control, { ref: 11, eventPort: 3 });
-    assert.equal(keys.multicastControl, true);
+    assert.equal(keys.settings.multicastControl, true);
     assert.deepEqual(keys.queues[0].eventPorts, [1, 2]);
     await close();
   });
@@ -66,7 +66,10 @@ describe('handshake', () => {
     const { connector, frontend, close } = await setUp();
     await frontend.discover();
     await frontend.connect(RINGS);
-    assert.deepEqual([connector.keys[0].control, connector.keys[0].multicastControl], [undefined, false]);
+    assert.deepEqual(
+      [connector.keys[0].control, connector.keys[0].settings.multicastControl],
+      [undefined, false],
+    );
     assert.deepEqual(connector.switched, []);
     await close();
   });

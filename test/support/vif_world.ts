@@ -1,7 +1,7 @@
 /** Vifs whose nodes a test writes by hand, as libxl and Linux netfront write them, and a datapath that only notes. */
 import assert from 'node:assert/strict';
 import { NetbackDriver } from '../../src/netif/backend.js';
-import type { FrontendKeys } from '../../src/netif/frontend_keys.js';
+import type { FrontendKeys, FrontendSettings } from '../../src/netif/frontend_keys.js';
 import type { BackendOptions, VifConnector, VifIdentity } from '../../src/netif/vif_connector.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 import type { XenStore } from '../../src/xen/xenstore.js';
@@ -23,7 +23,9 @@ export class Recorder implements VifConnector {
     this.calls.push(`disconnect ${vif.name}`);
     assert.ok(this.vifs.delete(`${vif.domid}/${vif.handle}`), 'it was connected');
   }
-  multicastControl(): void {}
+  changed(vif: VifIdentity, settings: FrontendSettings): void {
+    this.calls.push(`${JSON.stringify(settings)} ${vif.name}`);
+  }
 }
 
 export const RINGS = {

@@ -28,6 +28,8 @@ export interface GuestOptions {
   readonly direct?: boolean;
   /** It wants only the multicast groups that it lists. */
   readonly multicastControl?: boolean;
+  /** Octets that it wants free in front of what each page receives. */
+  readonly xdpHeadroom?: number;
   /** It copies what it receives out of the granted pages at once, and posts them again (NetfrontOptions.copyOut). */
   readonly copyOut?: boolean;
   /** TX buffers of 64 KiB; fewer make a smaller guest, of which more fit an arena. By default a usual guest's. */

@@ -127,6 +127,7 @@ export class Vif {
       transfer: this.#options.wrapTransfer?.(transfer) ?? transfer,
       control: { ring: this.rings + 2 * this.queues * 4096, notify: () => {} },
       multicastControl: this.#options.multicastControl,
+      xdpHeadroom: this.#options.xdpHeadroom,
       ...(this.#options.takesGrants === undefined ? {} : { takesGrants: this.#options.takesGrants }),
     });
     port.localizeForeign = (list, n) => this.#machine.localize(list, n);
