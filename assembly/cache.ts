@@ -118,26 +118,20 @@ export function mappedPage(
   now: u32,
 ): u32 {
   if (gref >= grants) return 0;
-  if (grantTable == NO_TABLE) return announcedPage(entries + gref * CACHE_ENTRY, write);
-  if (grantTable == PINNED) return usedPage(entries + gref * CACHE_ENTRY, write, now);
-  const grant = atomic.load<u64>(grantTable + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   const entry = entries + gref * CACHE_ENTRY;
+  const has = load<u64>(entry, ENTRY_GRANT);
+  // Without a table there is nothing to compare. (No call in here, nor much else: it is inlined in the direct lane.)
+  const grant =
+    grantTable <= PINNED ? has : atomic.load<u64>(grantTable + gref * GRANT_ENTRY_SIZE) & ~GRANT_BUSY;
   const page = load<u32>(entry, ENTRY_PAGE);
-  if (page == 0 || load<u64>(entry, ENTRY_GRANT) != grant || (write && (grant & GTF_readonly) != 0)) return 0;
-  store<u32>(entry, now, ENTRY_USED);
+  if (page == 0 || has != grant || (write && (grant & GTF_readonly) != 0)) return 0;
+  if (grantTable != NO_TABLE) store<u32>(entry, now, ENTRY_USED);
   return page;
 }
 
 /** The page of a static cache's entry, pinned until it is withdrawn; 0 when there is none, or not for writing. */
 function announcedPage(entry: u32, write: bool): u32 {
   return write && (load<u32>(entry, ENTRY_GRANT) & GTF_readonly) != 0 ? 0 : load<u32>(entry, ENTRY_PAGE);
-}
-
-/** The same of a page that is pinned while it is mapped, and may be evicted when it is not used. */
-function usedPage(entry: u32, write: bool, now: u32): u32 {
-  const page = announcedPage(entry, write);
-  if (page != 0) store<u32>(entry, now, ENTRY_USED);
-  return page;
 }
 
 /**

@@ -71,6 +71,7 @@ export async function readFrontendKeys(
   // A segmentation-offloaded frame needs several slots and a blank checksum (as Linux netback reads it).
   if ((features & FE_SG) === 0 || (features & FE_CSUM4) === 0) features &= ~FE_GSO4;
   if ((features & FE_SG) === 0 || (features & FE_CSUM6) === 0) features &= ~FE_GSO6;
+  await flag('request-multicast-control'); // later on nonsense is a no, but who begins with it is told
   return {
     queues,
     features,
