@@ -35,6 +35,7 @@ interface Connected {
   readonly counters: readonly number[];
   /** The vif's private state. */
   readonly memory: number;
+  settings: FrontendSettings;
   readonly transfer: TransferName;
   /** By which we wake the guest. */
   readonly notifyFds: readonly number[];
@@ -84,8 +85,11 @@ export class Vifs implements VifConnector {
   changed(vif: VifIdentity, settings: FrontendSettings): void {
     const connected = this.#connected.get(keyOf(vif));
     if (!connected) return;
-    setMulticastControl(this.#arena, connected.memory, settings.multicastControl);
-    setXdpHeadroom(this.#arena, connected.memory, settings.xdpHeadroom);
+    const { multicastControl, xdpHeadroom } = settings;
+    if (multicastControl !== connected.settings.multicastControl)
+      setMulticastControl(this.#arena, connected.memory, multicastControl);
+    setXdpHeadroom(this.#arena, connected.memory, xdpHeadroom);
+    connected.settings = settings;
   }
 
   /** How a connected vif's bytes are moved. */
@@ -182,7 +186,8 @@ export class Vifs implements VifConnector {
     const channels = queues.flatMap((queue) => queue.channels);
     if (control) channels.push(control.channel);
     const notifyFds = channels.map((channel) => channel.notifyFd);
-    return { port, counters: netbackCounters(block, memory, queues.length), memory, transfer, notifyFds };
+    const counters = netbackCounters(block, memory, queues.length);
+    return { port, counters, memory, settings: keys.settings, transfer, notifyFds };
   }
 
   /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */

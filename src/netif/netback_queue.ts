@@ -136,10 +136,6 @@ export class NetbackQueue implements SegmentSink {
     ];
     for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
     this.resumed = this.#loops.netbackResume(this.#nb) !== 0;
-    if (!this.resumed) return;
-    // What a predecessor showed last it may not have told.
-    this.#notifyTx();
-    if (this.#notifyRx !== this.#notifyTx) this.#notifyRx();
   }
 
   get fenced(): number {
