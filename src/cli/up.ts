@@ -134,7 +134,7 @@ async function up(context: Context, options: UpOptions): Promise<number> {
 async function upIn(context: Context, options: UpOptions, claim: Claim): Promise<number> {
   const { io, directory } = context;
   const { canMakeTaps, userNamespaceProblem } = await import('../daemon/doctor.js');
-  const { choosePlatform } = await import('../daemon/xen_host.js');
+  const { choosePlatform, whyNotNative } = await import('../daemon/xen_host.js');
   if (!canMakeTaps(io.uid) && !options.rootless) {
     if (options.platform === 'native') choosePlatform('native', false);
     const problem = userNamespaceProblem();
@@ -158,6 +158,8 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
         }
       : null;
   const platform = choosePlatform(options.platform, !options.rootless && canMakeTaps(io.uid));
+  const why = platform === 'embedded' && options.platform === 'auto' ? whyNotNative() : undefined;
+  if (why !== undefined) note(io, `Xen’s own guests are not served: ${why}`);
   const stop = stopRequest(context);
   const daemon = await startDaemon(
     {

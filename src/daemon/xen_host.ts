@@ -72,6 +72,13 @@ export function choosePlatform(choice: PlatformChoice, root: boolean): PlatformK
   return 'native';
 }
 
+/** Why this Xen domain is no host for us, where it could be one; undefined elsewhere. */
+export function whyNotNative(): string | undefined {
+  if (!isXenDomain() && !existsSync('/proc/xen/capabilities')) return undefined;
+  const [first] = deviceProblems();
+  return first && `${first.path} ${first.problem} (${first.remedy})`;
+}
+
 /** The way to xenstore: a socket, or the kernel's device. Throws SetupError when there is none. */
 export function xenstoreWay(): string {
   const { XENSTORED_PATH: named } = process.env;

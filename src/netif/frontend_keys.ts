@@ -36,7 +36,9 @@ export interface FrontendSettings {
 export class BadKey extends Error {
   override readonly name = 'BadKey';
   constructor(key: string, value: string | undefined, wanted: string) {
-    super(`${key} ${value === undefined ? 'is missing' : `= "${value.slice(0, 40)}"`}: ${wanted}`);
+    // A guest's word ends up on terminals and in logs.
+    const shown = value?.slice(0, 40).replace(/[\p{Cc}\p{Cf}]/gu, '?');
+    super(`${key} ${shown === undefined ? 'is missing' : `= "${shown}"`}: ${wanted}`);
   }
 }
 

@@ -269,6 +269,16 @@ describe('nodes of the toolstack', () => {
     assert.equal(await world.error(), undefined);
   });
 
+  test('what is logged of a guest’s word is one line without control characters', async () => {
+    await world.start();
+    await world.add();
+    await world.reaches(2);
+    await world.connect({ 'tx-ring-ref': '1\n\x1b[2Jnetferry: all is well' });
+    await world.reaches(5);
+    assert.match(world.log.join('\0'), /tx-ring-ref = "1\?\?\[2Jnetferry: all is well"/);
+    assert.ok(world.log.every((line) => !/\p{Cc}/u.test(line)));
+  });
+
   test('two vifs: what one guest writes closes its own alone', async () => {
     const rows: [key: string, value: string][] = [
       ['multi-queue-num-queues', '0'],
