@@ -36,7 +36,9 @@ export class KernelNetback {
       return undefined;
     }
     const device = join(this.#bus, 'devices', `vif-${domid}-${handle}`);
-    const holder = `kernel netback has it: ${remedy(module)}`;
+    // The module cannot go while it has a vif.
+    const unbind = `echo vif-${domid}-${handle} >${BUS}/drivers/vif/unbind`;
+    const holder = `${module || 'kernel netback'} has it: ${unbind}, then ${remedy(module)}`;
     if (nameBehind(join(device, 'driver')) !== undefined) {
       this.#unbound.delete(device);
       return holder;
@@ -53,9 +55,9 @@ export class KernelNetback {
   }
 }
 
-/** What to do about it. */
+/** What to do so that new vifs are ours. */
 export function remedy(module: string): string {
-  if (module === '') return 'it is built into this kernel; unbind it (docs/xen.md)';
+  if (module === '') return 'it is built into this kernel: what it has can be unbound (docs/xen.md)';
   return `modprobe -r ${module}, and blacklist it (docs/xen.md)`;
 }
 

@@ -15,6 +15,8 @@ export interface GuestOptions {
   /** Parameters of xen-netfront, `max_queues=2`; or `none`: it is not loaded. */
   readonly netfront?: string;
   readonly kernelArgs?: string;
+  /** Default: the guests' image. */
+  readonly ramdisk?: string;
   /** Further lines of the domain's configuration. */
   readonly config?: readonly string[];
   /** eth0's addresses with prefix length. With none, eth0 is left as it is. */
@@ -190,7 +192,7 @@ function configuration(options: GuestOptions): string {
     `name = "${name}"`,
     `type = "${type}"`,
     'kernel = "/boot/vmlinux"',
-    'ramdisk = "/boot/guest.cpio"',
+    `ramdisk = "${options.ramdisk ?? '/boot/guest.cpio'}"`,
     `extra = "${[KERNEL_ARGS, kernelArgs, netfront && `netfront=${netfront.replaceAll(' ', ',')}`].filter(Boolean).join(' ')}"`,
     `memory = ${memory}`,
     `vcpus = ${vcpus}`,

@@ -54,7 +54,7 @@ export async function startStream(from: Place, to: Place, options: StreamOptions
       await Promise.all([from.run(`rm -f ${source}`), to.run(`rm -f ${sink}`)]);
     },
     async arrived() {
-      return Number(await to.ok(`stat -c %s ${sink}`));
+      return Number(await to.ok(`stat -c %s ${sink} 2>/dev/null || echo 0`));
     },
     async abandon() {
       await Promise.allSettled([sender.kill(), receiver.kill()]);

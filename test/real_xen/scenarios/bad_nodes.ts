@@ -25,7 +25,7 @@ export const scenario: Scenario = {
 
     async function write(directory: string, nodes: Record<string, string>): Promise<void> {
       const words = Object.entries(nodes).map(([key, value]) => `${directory}/${key} '${value}'`);
-      await dom0.ok(`xenstore-write ${words.join(' ')}`);
+      await dom0.ok(`xenstore-write -- ${words.join(' ')}`);
     }
     const read = async (path: string) => {
       const { code, stdout } = await dom0.run(`xenstore-read ${path}`);

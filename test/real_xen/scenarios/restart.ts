@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { addressesOf, HOST, HOST_ARGS, netferryNetwork, onlyNetferry } from '../dom0/network.js';
+import { until } from '../dom0/place.js';
 import { type Stream, startStream } from '../dom0/traffic.js';
 import type { Scenario } from '../scenario.js';
 
@@ -22,7 +22,8 @@ export const scenario: Scenario = {
         await startStream(b, lab.dom0, { address: HOST.v6, bytes: BYTES, seconds: 200 }),
         await startStream(lab.dom0, a, { address: addressesOf(1).v4, bytes: BYTES, seconds: 200 }),
       ];
-      await sleep(1000);
+      const flows = async () => (await Promise.all(streams.map((one) => one.arrived()))).every((n) => n > 0);
+      await until('all streams flow', flows);
       lab.step(`${how} after ${await Promise.all(streams.map((stream) => stream.arrived()))} bytes`);
       const pid = daemon.pid;
       if (how === 'planned') assert.equal(await daemon.stop(), 0, daemon.log().slice(-2000));
