@@ -212,6 +212,8 @@ export class BackendVif {
     this.#misconfigured = false;
     const name = config.vifname ?? `${this.#guest}/${this.#handle}`;
     this.#identity = { domid: this.#domid, handle: this.#handle, name, mac: config.mac, config };
+    this.#mtu = config.mtu ?? this.#backend.options.mtu?.();
+    if (this.#mtu !== undefined) await this.#nodes.tellMtu(config.frontend, this.#mtu);
     if (!known) await this.#begin(found, config);
     else if (this.#connected && JSON.stringify(known.config) !== JSON.stringify(config)) {
       this.#backend.log.info(`vif ${this.#name}: its nodes changed, it is connected again`);
@@ -225,11 +227,9 @@ export class BackendVif {
     const { log, options } = this.#backend;
     this.#state = found;
     this.reason = null;
-    this.#mtu = config.mtu ?? options.mtu?.();
     if (config.bridge !== undefined)
       log.info(`vif ${this.#name}: bridge ${config.bridge} is not used, frames go by MAC`);
     await this.#nodes.offer(options.queues ?? 1);
-    if (this.#mtu !== undefined) await this.#nodes.tellMtu(config.frontend, this.#mtu);
     await this.#nodes.watch(config.frontend, () => this.look());
   }
 

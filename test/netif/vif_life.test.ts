@@ -178,6 +178,8 @@ describe('a vif', () => {
       world.driver.vifs.map(({ mtu }) => mtu),
       [9000, 1400],
     );
+    await world.setBack('mtu', '1300', 8);
+    await world.until(async () => (await world.store.read(`${world.front(8)}/mtu`)) === '1300', 'told again');
   });
 });
 

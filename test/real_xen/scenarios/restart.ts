@@ -4,7 +4,7 @@ import { until } from '../dom0/place.js';
 import { type Stream, startStream } from '../dom0/traffic.js';
 import type { Scenario } from '../scenario.js';
 
-const BYTES = 30_000_001;
+const BYTES = 20_000_003;
 
 export const scenario: Scenario = {
   about:
@@ -15,7 +15,10 @@ export const scenario: Scenario = {
     onlyNetferry(lab.backend);
     let daemon = await lab.netferry({ args: HOST_ARGS });
     const network = netferryNetwork(daemon);
-    const [a, b] = [await lab.guestOn(network, 1), await lab.guestOn(network, 2)];
+    const [a, b] = [
+      await lab.guestOn(network, 1, { memory: 400 }),
+      await lab.guestOn(network, 2, { memory: 400 }),
+    ];
     for (const how of ['planned', 'kill -9'] as const) {
       const streams: Stream[] = [
         await startStream(a, b, { address: addressesOf(2).v4, bytes: BYTES, seconds: 200 }),
