@@ -23,6 +23,8 @@ export const C_SEGMENTED = 13;
 export const C_CSUM_FILLED = 14;
 /** Times a frame for this port had to wait for room. */
 export const C_OUT_WAITS = 15;
+/** Times its rate left a frame of it in the ring for later. */
+export const C_IN_LIMITED = 16;
 /** Frames that carried their receiver's hash: to a guest, and what a netfront got of its back end. */
 export const C_HASHED = 20;
 /** Requests of the control ring, those among them that were not granted, and changes of the multicast list. */
@@ -53,7 +55,11 @@ export const DROP_NO_SG = 41;
 export const DROP_EMPTY_GROUP = 42;
 /** A group that the guest did not list (multicast control). */
 export const DROP_MULTICAST = 43;
-export const DROP_LAST = 43;
+/** The sender above the MAC is not the port's: IP source, ARP, neighbour discovery. */
+export const DROP_SPOOFED_IP = 44;
+export const DROP_SPOOFED_ARP = 45;
+export const DROP_SPOOFED_ND = 46;
+export const DROP_LAST = 46;
 
 // Why a peer was fenced: it broke the protocol itself, not just one frame.
 export const FENCE_RING_OVERFLOW = 1;

@@ -13,11 +13,13 @@ import {
   MAC_PORT,
   MAC_SLOTS,
   PORT_ANY_SOURCE,
+  PORT_CHECKED,
   PORT_COUNTERS,
   PORT_FLAGS,
   PORT_ISOLATED,
   PORT_LIST,
   PORT_MAC,
+  PORT_SENDERS,
   PORT_SIZE,
   PORT_TOUCHED,
   PORT_WIRE,
@@ -25,6 +27,7 @@ import {
 } from './forward_layout';
 import { BURST, F_HEADER, F_SETTLED, F_SINCE, F_SRC, F_VERDICT, VERDICT_DROP, VERDICT_GROUP } from './layout';
 import { count } from './memory';
+import { senderRefusal } from './sender';
 
 export const KEY_VALID: u64 = 1 << 48;
 export const KEY_MASK: u64 = 0xffffffffffff;
@@ -117,6 +120,8 @@ export function classify(fwd: u32, list: u32, n: u32): void {
       macLookup(fwd, sender) != source
     ) {
       drop(from, frame, DROP_SPOOFED);
+    } else if (flags & PORT_CHECKED && refused(from, frame)) {
+      continue;
     } else if (to & 1) {
       store<u32>(frame + F_VERDICT, VERDICT_GROUP);
     } else {
@@ -128,6 +133,12 @@ export function classify(fwd: u32, list: u32, n: u32): void {
       } else store<u32>(frame + F_VERDICT, port);
     }
   }
+}
+
+function refused(from: u32, frame: u32): bool {
+  const why = senderRefusal(load<u32>(from, PORT_SENDERS), frame);
+  if (why != 0) drop(from, frame, why);
+  return why != 0;
 }
 
 function isolated(fwd: u32, port: u32): bool {

@@ -8,7 +8,7 @@ export const MAC_PORT = 8;
 export const MAC_TABLE_SIZE = 65536;
 
 /** Port records, PORT_SIZE bytes each, indexed by port id. */
-export const PORT_SIZE = 32;
+export const PORT_SIZE = 64;
 export const PORT_MAC = 0; // u64: its MAC as a key; what it may send from
 export const PORT_FLAGS = 8; // u32: PORT_*
 export const PORT_WIRE = 12; // u32: port that gets everything, when PORT_WIRED
@@ -16,6 +16,7 @@ export const PORT_COUNTERS = 16; // u32 address
 export const PORT_LIST = 20; // u32 address: u32 count, then BURST × u32 frames for this port in this round
 export const PORT_DIRECT = 24; // u32 address of its netback state (NB_*), when the direct lane may use it; else 0
 export const PORT_TOUCHED = 28; // u32: 1 while it stands in the list at FWD_TOUCHED
+export const PORT_SENDERS = 32; // u32 address: the IP addresses it may be sender of, when PORT_CHECKED
 
 export const PORT_ATTACHED = 1;
 /** May send from any source MAC (an uplink). */
@@ -24,6 +25,8 @@ export const PORT_ANY_SOURCE = 2;
 export const PORT_WIRED = 4;
 /** Exchanges no frame with other ports so flagged (two ways to the same host, of which one is enough). */
 export const PORT_ISOLATED = 8;
+/** IP, ARP and ND senders must be in its list (senders_layout.ts). */
+export const PORT_CHECKED = 16;
 
 export const PORT_LIST_SIZE = 260;
 

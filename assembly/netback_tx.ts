@@ -84,11 +84,14 @@ import {
   NB_DOMID,
   NB_FENCED,
   NB_PORT,
+  NB_RATE,
   NB_SEGS,
   NB_SEGS_MAX,
   NB_TX_CONS,
   NB_TX_PUBLISHED,
   NB_TX_RING,
+  RATE_CREDIT,
+  RATE_WANTED,
   SEGS_PER_FRAME,
 } from './netif_layout';
 import { OFFLOAD_BAD_GSO, offloadFromBlank } from './offload';
@@ -138,7 +141,7 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
     store<u32>(frame + F_SLOT, cons);
     store<u32>(frame + F_QUEUE, nb);
     const next = readRequest(nb, ring, frame, cons, prod);
-    if (next == cons) break; // fenced; the requests of frames before this one still get their answers
+    if (next == cons) break; // it stays; the requests of frames before this one get their answers, fenced or not
     cons = next;
     frames++;
     if (load<u32>(frame + F_SETTLED)) continue;
@@ -154,7 +157,22 @@ export function netbackPull(nb: u32, list: u32, max: u32): u32 {
   return frames | (nsegs << 16);
 }
 
-/** Parses one packet's slots from `cons`. Returns the index behind them, or `cons` itself after fencing. */
+/** Takes the credit for a packet; false when there is not enough. */
+function pay(rate: u32, size: u32): bool {
+  const credit = load<f64>(rate + RATE_CREDIT);
+  if (credit >= <f64>size) {
+    store<f64>(rate + RATE_CREDIT, credit - <f64>size);
+    return true;
+  }
+  const wanted = load<u32>(rate + RATE_WANTED);
+  if (wanted == 0 || size < wanted) store<u32>(rate + RATE_WANTED, size);
+  return false;
+}
+
+/**
+ * Parses one packet's slots from `cons`. Returns the index behind them, or `cons` itself after fencing, and while there is
+ * no credit for it.
+ */
 function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 {
   const counters = load<u32>(nb + NB_COUNTERS);
   const domid = load<u32>(nb + NB_DOMID);
@@ -167,6 +185,8 @@ function readRequest(nb: u32, ring: u32, frame: u32, cons: u32, prod: u32): u32 
   const total = <u32>load<u16>(entry, TXREQ_SIZE);
   const firstFlags = flags;
   at++;
+  const rate = load<u32>(nb + NB_RATE);
+  if (rate != 0 && !pay(rate, total)) return cons;
 
   let extras: u32 = 0;
   let change: u64 = 0; // of the multicast list; an addition comes before a removal, as in Linux netback

@@ -30,7 +30,13 @@ export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants 
 export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
 export const NB_TX_ANSWERS = 100; // u32 address of NB_TX_ANSWERS_SIZE bytes
 export const NB_RX_ANSWERS = 104; // u32 address of NB_RX_ANSWERS_SIZE bytes
+export const NB_RATE = 116; // u32 address of its vif's RATE_SIZE bytes; 0: it may send as much as it likes
 export const NB_SET = 112; // u32 address of its vif's queues (SET_*); 0: it is the only one
+
+// ---- what a vif may send -----------------------------------------------------------------------------
+export const RATE_CREDIT = 0; // f64: bytes it may send now
+export const RATE_WANTED = 8; // u32: size of the smallest frame that found too little credit since there came more; 0: none
+export const RATE_SIZE = 16;
 
 // ---- the queues of one vif, where there are several -------------------------------------------------
 /** Most that a vif has. */

@@ -19,7 +19,7 @@ const ARROWS: Record<string, string[]> = {
   tap: ['datapath', 'arena', 'layouts', 'sys', 'abi'],
   vhost: ['datapath', 'arena', 'layouts', 'sys', 'abi'],
   transfer: ['xen', 'datapath', 'arena', 'layouts', 'abi'],
-  netif: ['transfer', 'xen', 'datapath', 'arena', 'layouts', 'sys/errors', 'abi'],
+  netif: ['transfer', 'xen', 'datapath', 'arena', 'layouts', 'sys/errors', 'sys/inet', 'abi'],
   shard: ['netif', 'tap', 'vhost', 'transfer', 'datapath', 'xen', 'arena', 'layouts', 'sys', 'abi'],
   guest: ['shard', 'netif', 'tap', 'datapath', 'transfer', 'xen', 'arena', 'layouts', 'sys', 'abi'],
   // biome-ignore format: one row a folder

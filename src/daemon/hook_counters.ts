@@ -30,7 +30,7 @@ export function hookDrops(counters: Counters): Record<string, number> {
 export function hookCounters(counters: Counters): PortCounters {
   const { rxFrames, rxBytes, txFrames, txBytes } = counters;
   return {
-    in: { frames: rxFrames, bytes: rxBytes, gso: 0 },
+    in: { frames: rxFrames, bytes: rxBytes, gso: 0, limited: 0 },
     out: { frames: txFrames, bytes: txBytes, gso: 0, waits: 0, segmented: 0, checksums: 0 },
     copies: { count: 0, bytes: 0 },
     cache: { hits: 0, misses: 0, evictions: 0 },

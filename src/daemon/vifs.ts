@@ -10,7 +10,7 @@ import {
   netbackMemory,
   setMulticastControl,
   setXdpHeadroom,
-} from '../netif/netback_port.js';
+} from '../netif/netback_memory.js';
 import type { VifConnector, VifIdentity } from '../netif/vif_connector.js';
 import type { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
@@ -170,6 +170,8 @@ export class Vifs implements VifConnector {
       bounce: allocate(BOUNCE_SIZE, 'private copies'),
       control,
       ...keys.settings,
+      rate: vif.config.rate,
+      addresses: vif.config.addresses,
       // Which groups it had listed, its last back end alone knew: it gets them all.
       multicastControl: keys.settings.multicastControl && !resumed,
       resumed,

@@ -24,6 +24,9 @@ export const DROP_NAMES: Readonly<Record<number, string>> = {
   [C.DROP_NO_SG]: 'no-scatter-gather',
   [C.DROP_EMPTY_GROUP]: 'group-of-none',
   [C.DROP_MULTICAST]: 'group-not-listed',
+  [C.DROP_SPOOFED_IP]: 'spoofed-ip',
+  [C.DROP_SPOOFED_ARP]: 'spoofed-arp',
+  [C.DROP_SPOOFED_ND]: 'spoofed-nd',
 };
 
 /** Why a peer was fenced. */
@@ -46,7 +49,8 @@ export function countUp(u32: Uint32Array, counters: number, index: number, by = 
 
 /** A port's counters at one moment. */
 export interface PortCounters {
-  readonly in: { frames: number; bytes: number; gso: number };
+  /** `limited`: times that its rate made it wait. */
+  readonly in: { frames: number; bytes: number; gso: number; limited: number };
   readonly out: {
     frames: number;
     bytes: number;
@@ -77,7 +81,12 @@ export function readCounters(arena: Arena, ...addresses: readonly number[]): Por
     if (n > 0) drops[name] = n;
   }
   return {
-    in: { frames: at(C.C_IN_FRAMES), bytes: at(C.C_IN_BYTES), gso: at(C.C_IN_GSO) },
+    in: {
+      frames: at(C.C_IN_FRAMES),
+      bytes: at(C.C_IN_BYTES),
+      gso: at(C.C_IN_GSO),
+      limited: at(C.C_IN_LIMITED),
+    },
     out: {
       frames: at(C.C_OUT_FRAMES),
       bytes: at(C.C_OUT_BYTES),

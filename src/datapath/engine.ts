@@ -44,7 +44,7 @@ export class Engine {
   readonly #quiet = new Uint32Array(PORTS_MAX);
   /** By id: frames in flight. */
   readonly #flying = new Uint32Array(PORTS_MAX);
-  /** By id: state for the direct lane, 0 = none. */
+  /** By id: state from which the direct lane takes frames, 0 = none. */
   readonly #direct = new Uint32Array(PORTS_MAX);
   /** Those that had frames in this round, in order. */
   readonly #sources: (Port | undefined)[] = new Array(PORTS_MAX).fill(undefined);
@@ -68,11 +68,13 @@ export class Engine {
 
   /** False when another port has that MAC; the port is then not attached. */
   attach(port: Port, options: AttachOptions = {}): boolean {
-    const { mac, anySource, isolated } = options;
-    if (!this.forwarding.attach(port.id, port.counters, mac, anySource, isolated)) return false;
+    const { mac, anySource = false, isolated = false } = options;
+    const { senders = 0, direct = 0 } = port;
+    const limits = { anySource, isolated, senders };
+    if (!this.forwarding.attach(port.id, port.counters, mac, limits)) return false;
     this.#ports[port.id] = port;
-    this.#direct[port.id] = port.direct ?? 0;
-    this.forwarding.direct(port.id, this.#direct[port.id]);
+    this.#direct[port.id] = port.inspected ? 0 : direct;
+    this.forwarding.direct(port.id, direct);
     this.#active = [...this.#active, port];
     this.#polled = [...this.#polled, port];
     this.#parked[port.id] = 0;
@@ -152,7 +154,10 @@ export class Engine {
       if (this.#quiet[polled[i].id] < QUIET_ROUNDS) continue;
       this.#polled = polled.filter(({ id }) => {
         const stays =
-          this.#quiet[id] < QUIET_ROUNDS || this.#flying[id] > 0 || this.#ports[id]?.arm(0) !== false;
+          this.#quiet[id] < QUIET_ROUNDS ||
+          this.#flying[id] > 0 ||
+          this.#deadlineOf(id) < Number.POSITIVE_INFINITY ||
+          this.#ports[id]?.arm(0) !== false;
         if (!stays) this.#parked[id] = 1;
         return stays;
       });
@@ -173,6 +178,18 @@ export class Engine {
     if (this.#parked[port.id] === 0) return;
     this.#parked[port.id] = 0;
     this.#polled.push(port);
+  }
+
+  /** ms clock at which a port has work though nobody wakes it; Infinity when none will. */
+  get deadline(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.#polled.length; i++)
+      first = Math.min(first, this.#deadlineOf(this.#polled[i].id));
+    return first;
+  }
+
+  #deadlineOf(id: number): number {
+    return this.#ports[id]?.deadline ?? Number.POSITIVE_INFINITY;
   }
 
   /** True while frames wait for a receiver: sleep no longer than their deadline. */

@@ -11,6 +11,7 @@ import {
   MAC_TABLE_SIZE,
   PORT_ANY_SOURCE,
   PORT_ATTACHED,
+  PORT_CHECKED,
   PORT_COUNTERS,
   PORT_DIRECT,
   PORT_FLAGS,
@@ -18,6 +19,7 @@ import {
   PORT_LIST,
   PORT_LIST_SIZE,
   PORT_MAC,
+  PORT_SENDERS,
   PORT_SIZE,
   PORT_TOUCHED,
   PORT_WIRE,
@@ -75,15 +77,16 @@ export class Forwarding {
 
   /**
    * A port that sends from `mac` (6 bytes) only, or, with `anySource`, from any. Isolated ones exchange no frames with
-   * each other. False: the MAC is another's.
+   * each other. `senders`: address of the IP addresses it may be sender of, if that is checked. False: the MAC is
+   * another's.
    */
   attach(
     id: number,
     counters: number,
     mac: Uint8Array | undefined,
-    anySource = false,
-    isolated = false,
+    limits: { readonly anySource?: boolean; readonly isolated?: boolean; readonly senders?: number } = {},
   ): boolean {
+    const { anySource = false, isolated = false, senders = 0 } = limits;
     const record = this.#record(id);
     if (mac) {
       this.#arena.u8.set(mac, this.#scratch);
@@ -93,8 +96,12 @@ export class Forwarding {
     this.#set(record + PORT_COUNTERS, counters);
     this.#set(
       record + PORT_FLAGS,
-      PORT_ATTACHED | (anySource ? PORT_ANY_SOURCE : 0) | (isolated ? PORT_ISOLATED : 0),
+      PORT_ATTACHED |
+        (anySource ? PORT_ANY_SOURCE : 0) |
+        (isolated ? PORT_ISOLATED : 0) |
+        (senders === 0 ? 0 : PORT_CHECKED),
     );
+    this.#set(record + PORT_SENDERS, senders);
     const n = this.#arena.u32[this.#active / 4];
     this.#arena.u32[this.#active / 4 + 1 + n] = id;
     this.#arena.u32[this.#active / 4] = n + 1;

@@ -18,6 +18,10 @@ export interface Port {
 
   /** Address of netback state that the direct lane (assembly/lane.ts) may work on; 0: frames always have descriptors. */
   readonly direct?: number;
+  /** Its own frames have to be looked at, or counted, one by one: none of them takes the direct lane. */
+  readonly inspected?: boolean;
+  /** Address of the IP addresses that it may be sender of (assembly/senders_layout.ts); 0: any. */
+  readonly senders?: number;
 
   /** Reads what the peer sent behind the `waiting` frames still in flight. Returns the frames in flight. */
   pull(waiting: number): number;
@@ -38,6 +42,8 @@ export interface Port {
   readonly cramped?: boolean;
   /** Before sleeping, with `waiting` frames in flight: asks to be woken. True when there is work already. */
   arm(waiting: number): boolean;
+  /** ms clock (performance.now) at which it has work although nobody wakes it; absent, or Infinity: never. */
+  readonly deadline?: number;
   /** Its peer signalled through descriptor number `index` of `descriptors`. */
   wake(index: number): void;
   /** Descriptors whose readiness wakes this port. */

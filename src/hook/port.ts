@@ -1,6 +1,6 @@
 /** One port of the hook as its owner knows it; `hook.ts` keeps them. */
 
-import { parseAddress } from '../sys/inet.js';
+import { linkLocal, parseAddress } from '../sys/inet.js';
 import { macText } from '../sys/netlink.js';
 import type { Attachment } from './attachment.js';
 import type { PortEntry } from './maps.js';
@@ -58,14 +58,6 @@ export class HookPort {
   toString(): string {
     return `${this.name} (${[...this.macs.keys()].join(', ') || 'no MAC'})`;
   }
-}
-
-/** fe80::/64 with the modified EUI-64 of a MAC. */
-export function linkLocal(mac: Uint8Array): Uint8Array {
-  const address = new Uint8Array(16);
-  address.set([0xfe, 0x80]);
-  address.set([mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]], 8);
-  return address;
 }
 
 /** The key under which a MAC is known: its text. */

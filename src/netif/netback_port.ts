@@ -3,15 +3,9 @@
  * port: one MAC, one burst of descriptors, one transfer. Which of its queues receives a frame its flow decides
  * (assembly/flow.ts).
  */
-import {
-  CT_HEADROOM,
-  CT_MCAST_ON,
-  CT_QUEUES,
-  CT_SIZE,
-  HEADROOM_MOST,
-} from '../../assembly/control_layout.js';
-import { C_EVENTS, COUNTERS_SIZE, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
-import { BURST, SEG_SIZE } from '../../assembly/layout.js';
+import { CT_QUEUES } from '../../assembly/control_layout.js';
+import { C_EVENTS, C_IN_LIMITED, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
+import { BURST } from '../../assembly/layout.js';
 import {
   NB_FENCED,
   QUEUES_MAX,
@@ -26,65 +20,24 @@ import type { Loops } from '../arena/loops.js';
 import { countUp } from '../datapath/counters.js';
 import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
-import { SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
+import { SoftwareOffload } from '../datapath/software.js';
 import type { Transfer } from '../transfer/transfer.js';
 import { ControlRing } from './control_ring.js';
 import {
-  NetbackQueue,
-  type Notify,
-  QUEUE_MEMORY,
-  type QueueRings,
-  type VifCommons,
-} from './netback_queue.js';
-
-export type { Notify, QueueRings } from './netback_queue.js';
-
-// A vif's private state: its first queue's, its own, and then what more queues need.
-const SOFTWARE = QUEUE_MEMORY;
-const CONTROL = SOFTWARE + SOFTWARE_SIZE;
-const SET = CONTROL + CT_SIZE;
-
-/** Bytes of arena for it. */
-export function netbackMemory(queues: number): number {
-  return queues === 1 ? SET : furtherCounters(0, queues, queues) + (queues - 1) * QUEUE_MEMORY;
-}
-
-/** Private copies of frames for receivers that cannot take grants: 64 KiB a descriptor, touched only then. */
-export const BOUNCE_SIZE = BURST * 65536;
-/** Copy segments of one datapath thread, shared by its ports. */
-export const SEGMENTS_MAX = 4096;
-export const SEGMENTS_SIZE = SEGMENTS_MAX * SEG_SIZE;
-
-/**
- * Where a vif counts: first what its port counts, then, where it has several queues, each of those. `block`: its
- * PORT_BLOCK; `memory`: its private state.
- */
-export function netbackCounters(block: number, memory: number, queues: number): number[] {
-  const counters = [portBlock(block).counters];
-  if (queues > 1) for (let q = 0; q < queues; q++) counters.push(furtherCounters(memory, queues, q));
-  return counters;
-}
-
-const furtherCounters = (memory: number, queues: number, q: number) =>
-  further(memory, queues) + q * COUNTERS_SIZE;
-const further = (memory: number, queues: number) =>
-  memory + SET + Math.ceil((SET_LISTS + queues * SET_LIST_SIZE) / 8) * 8;
-
-/**
- * Whether only listed groups go to a vif (request-multicast-control), for whoever watches that: `memory` is the vif's
- * private state, and any thread may say so at any time.
- */
-export function setMulticastControl(arena: Arena, memory: number, on: boolean): void {
-  Atomics.store(arena.u32, (memory + CONTROL + CT_MCAST_ON) / 4, on ? 1 : 0);
-}
-
-/**
- * Octets that are left free in front of what each page receives (xdp-headroom), said as setMulticastControl. Where that
- * is more than half a page it is half a page; each frame says how much it has.
- */
-export function setXdpHeadroom(arena: Arena, memory: number, octets: number): void {
-  Atomics.store(arena.u32, (memory + CONTROL + CT_HEADROOM) / 4, Math.min(octets, HEADROOM_MOST));
-}
+  netbackCounters,
+  queueState,
+  SEGMENTS_MAX,
+  setMulticastControl,
+  setXdpHeadroom,
+  VIF_CONTROL,
+  VIF_RATE,
+  VIF_SENDERS,
+  VIF_SET,
+  VIF_SOFTWARE,
+} from './netback_memory.js';
+import { NetbackQueue, type Notify, type QueueRings, type VifCommons } from './netback_queue.js';
+import { type Rate, RateLimit } from './rate.js';
+import { writeSenders } from './senders.js';
 
 export interface NetbackOptions {
   readonly id: number;
@@ -108,6 +61,13 @@ export interface NetbackOptions {
   readonly control?: { readonly ring: number; readonly notify: Notify } | undefined;
   readonly multicastControl?: boolean | undefined;
   readonly xdpHeadroom?: number | undefined;
+  /** What the guest may send; default: as much as it likes. */
+  readonly rate?: Rate | undefined;
+  /** IP addresses and networks that it may be sender of (IP, ARP, ND), with `mac`; none: any. */
+  readonly addresses?: readonly string[] | undefined;
+  readonly mac?: Uint8Array;
+  /** ms, as performance.now. */
+  readonly clock?: () => number;
   /** False: frames are brought into the back end's own memory before they are copied to this guest (the lab's two steps). */
   readonly takesGrants?: boolean;
 }
@@ -120,6 +80,8 @@ export class NetbackPort implements Port {
   readonly takesGrants: boolean;
   readonly descriptors: readonly number[];
   readonly direct: number;
+  readonly inspected: boolean;
+  readonly senders: number;
   /** Localizes frames of other ports for software offloads; the datapath thread sets it. */
   localizeForeign: (list: number, n: number) => void = () => {};
   readonly #u32: Uint32Array;
@@ -132,6 +94,7 @@ export class NetbackPort implements Port {
   readonly #block: PortBlock;
   readonly #transfer: Transfer;
   readonly #control: ControlRing | undefined;
+  readonly #rate: RateLimit | undefined;
   readonly #queues: readonly NetbackQueue[];
   /** The only one, where it is that: most vifs are spared the loops. */
   readonly #only: NetbackQueue | undefined;
@@ -164,9 +127,14 @@ export class NetbackPort implements Port {
     this.list = this.#block.list;
     this.counters = this.#block.counters;
     fillList(arena, this.#block);
-    const control = memory + CONTROL;
+    const { rate, addresses = [], mac, clock = () => performance.now() } = options;
+    if (rate) this.#rate = new RateLimit(arena, memory + VIF_RATE, rate, clock);
+    this.senders = addresses.length > 0 && mac ? memory + VIF_SENDERS : 0;
+    if (mac && this.senders !== 0) writeSenders(arena, this.senders, addresses, mac);
+    this.inspected = this.#rate !== undefined || this.senders !== 0;
+    const control = memory + VIF_CONTROL;
     this.#u32[(control + CT_QUEUES) / 4] = count;
-    this.#set = count === 1 ? 0 : memory + SET;
+    this.#set = count === 1 ? 0 : memory + VIF_SET;
     const vif: VifCommons = {
       arena,
       loops,
@@ -176,15 +144,15 @@ export class NetbackPort implements Port {
       transfer,
       control,
       set: this.#set,
+      rate: this.#rate ? memory + VIF_RATE : 0,
       segments,
       segmentsMax: Math.min(SEGMENTS_MAX, transfer.most ?? SEGMENTS_MAX),
-      software: new SoftwareOffload(arena, loops, memory + SOFTWARE),
+      software: new SoftwareOffload(arena, loops, memory + VIF_SOFTWARE),
       localizeForeign: (list, n) => this.localizeForeign(list, n),
     };
     const [, ...counters] = netbackCounters(options.block, memory, count);
-    const states = furtherCounters(memory, count, count);
     this.#queues = options.queues.map((rings, q) => {
-      const state = q === 0 ? memory : states + (q - 1) * QUEUE_MEMORY;
+      const state = queueState(memory, count, q);
       if (this.#set !== 0) this.#u32[(this.#set + SET_QUEUES) / 4 + q] = state;
       return new NetbackQueue(vif, rings, state, counters[q] ?? this.counters);
     });
@@ -220,8 +188,18 @@ export class NetbackPort implements Port {
 
   pull(waiting: number): number {
     if (this.#control?.due) this.#serveControl(this.#control, waiting);
-    const frames = waiting === BURST ? waiting : this.#read(waiting);
+    const frames =
+      waiting === BURST ? waiting : this.#rate ? this.#meter(this.#rate, waiting) : this.#read(waiting);
     if (this.#control) this.#pulledAt = this.#consumed;
+    return frames;
+  }
+
+  /** Reads what its credit allows. */
+  #meter(rate: RateLimit, waiting: number): number {
+    rate.refill();
+    const before = rate.short;
+    const frames = this.#read(waiting);
+    if (!before && rate.short) countUp(this.#u32, this.counters, C_IN_LIMITED);
     return frames;
   }
 
@@ -284,9 +262,14 @@ export class NetbackPort implements Port {
   arm(waiting: number): boolean {
     if (this.#control?.due) return true;
     const queues = this.#queues;
+    const reading = waiting < BURST && this.#rate?.short !== true;
     let work = false;
-    for (let q = 0; q < queues.length; q++) if (queues[q].arm(waiting < BURST)) work = true;
+    for (let q = 0; q < queues.length; q++) if (queues[q].arm(reading)) work = true;
     return work;
+  }
+
+  get deadline(): number {
+    return this.#rate?.deadline ?? Number.POSITIVE_INFINITY;
   }
 
   wake(index = 0): void {

@@ -18,6 +18,7 @@ import {
   NB_META_SIZE,
   NB_PATIENCE,
   NB_PORT,
+  NB_RATE,
   NB_RX_ANSWERS,
   NB_RX_ANSWERS_SIZE,
   NB_RX_RING,
@@ -73,6 +74,8 @@ export interface VifCommons {
   /** Addresses: the vif's control state; its queue set, where it has one; the thread's segments, and how many there are. */
   readonly control: number;
   readonly set: number;
+  /** Where its credit is; 0: it needs none. */
+  readonly rate: number;
   readonly segments: number;
   readonly segmentsMax: number;
   readonly software: SoftwareOffload;
@@ -133,6 +136,7 @@ export class NetbackQueue implements SegmentSink {
       [NB_DOMAIN, vif.transfer.domain ?? 0],
       [NB_CONTROL, vif.control],
       [NB_SET, vif.set],
+      [NB_RATE, vif.rate],
     ];
     for (const [field, value] of fields) this.#u32[(this.#nb + field) / 4] = value;
     this.resumed = this.#loops.netbackResume(this.#nb) !== 0;

@@ -41,7 +41,7 @@ import { countUp } from '../datapath/counters.js';
 import { fillList, type PortBlock, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
 import { type SegmentSink, SOFTWARE_SIZE, SoftwareOffload } from '../datapath/software.js';
-import type { Notify } from './netback_port.js';
+import type { Notify } from './netback_queue.js';
 import { RX_PAGES } from './netfront_memory.js';
 
 const FREE_IDS_SIZE = STACK_ITEMS + NETIF_RING_SIZE * 4;

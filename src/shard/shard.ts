@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Arena } from '../arena/arena.js';
 import { FORWARDING_SIZE } from '../datapath/forwarding.js';
-import { SEGMENTS_SIZE } from '../netif/netback_port.js';
+import { SEGMENTS_SIZE } from '../netif/netback_memory.js';
 import { SetupError } from '../sys/errors.js';
 import { createEventFd, drain, signal } from '../sys/eventfd.js';
 import { close } from '../sys/libc.js';

@@ -46,6 +46,10 @@ export interface NetbackSpec {
   readonly control?: { readonly ring: number; readonly channel: Channel } | undefined;
   readonly multicastControl: boolean;
   readonly xdpHeadroom: number;
+  /** What the guest may send. */
+  readonly rate?: { readonly bytes: number; readonly interval: number } | undefined;
+  /** IP addresses and networks that it may be sender of; none: any. */
+  readonly addresses?: readonly string[] | undefined;
   /** Its rings were in use before: the guest is signalled once, whatever its last signal said. */
   readonly resumed: boolean;
   readonly transfer: TransferName;

@@ -10,7 +10,8 @@ import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { Engine } from '../datapath/engine.js';
 import type { Port } from '../datapath/port.js';
-import { NetbackPort, type Notify } from '../netif/netback_port.js';
+import { NetbackPort } from '../netif/netback_port.js';
+import type { Notify } from '../netif/netback_queue.js';
 import { NetfrontPort } from '../netif/netfront_port.js';
 import { Epoll } from '../sys/epoll.js';
 import { clear } from '../sys/eventfd.js';
@@ -71,12 +72,21 @@ class DatapathThread {
       } else if (this.#engine.arm()) {
         this.#wait(0);
       } else {
-        this.#wait(this.#engine.waiting ? RETRY : -1);
+        this.#wait(this.#patience());
       }
     }
     for (const id of [...this.#ports.keys()]) this.#detach(id);
     this.#platform.close();
     this.#epoll.close();
+  }
+
+  /** ms to sleep when nobody wakes us; -1: for ever. */
+  #patience(): number {
+    const { deadline } = this.#engine;
+    const most = this.#engine.waiting ? RETRY : -1;
+    if (deadline === Number.POSITIVE_INFINITY) return most;
+    const left = Math.max(0, Math.ceil(deadline - performance.now()));
+    return most < 0 ? left : Math.min(most, left);
   }
 
   #round(): boolean {

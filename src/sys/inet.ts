@@ -41,6 +41,14 @@ export function parseCidr(text: string): Cidr {
   return { ...address, prefix };
 }
 
+/** fe80::/64 with the modified EUI-64 of a MAC (RFC 4291, appendix A). */
+export function linkLocal(mac: Uint8Array): Uint8Array {
+  const address = new Uint8Array(16);
+  address.set([0xfe, 0x80]);
+  address.set([mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]], 8);
+  return address;
+}
+
 /** The shortest text form; `bytes` has 4 or 16 of them. */
 export function formatAddress(bytes: Uint8Array): string {
   const text = Buffer.alloc(TEXT_MAX);

@@ -93,7 +93,7 @@ export const WEB: GuestInfo = {
 }; // biome-ignore format: one page
 
 export function vif(frames: number, drops: Record<string, number> = {}): Vif {
-  const side = { frames, bytes: frames * 1000, gso: 0 };
+  const side = { frames, bytes: frames * 1000, gso: 0, limited: 0 };
   return {
     name: 'web/0',
     kind: 'netif',

@@ -75,7 +75,7 @@ describe('forwarding', () => {
     assert.deepEqual(b.receive()?.bytes, frame);
     assert.equal(c.receive(), undefined);
     assert.equal(a.receive(), undefined);
-    assert.deepEqual(countersOf(machine.arena, a).in, { frames: 1, bytes: 60, gso: 0 });
+    assert.deepEqual(countersOf(machine.arena, a).in, { frames: 1, bytes: 60, gso: 0, limited: 0 });
     assert.equal(countersOf(machine.arena, b).out.bytes, 60);
     machine.close();
   });

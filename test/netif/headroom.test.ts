@@ -8,7 +8,7 @@ import {
   XEN_NETIF_EXTRA_TYPE_XDP,
 } from '../../src/abi/netif.js';
 import { BadKey, readFrontendSettings } from '../../src/netif/frontend_keys.js';
-import { setXdpHeadroom } from '../../src/netif/netback_port.js';
+import { setXdpHeadroom } from '../../src/netif/netback_memory.js';
 import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 import { LIST_GREF } from '../support/control_side.js';

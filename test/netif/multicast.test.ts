@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MCAST_MAX } from '../../assembly/control_layout.js';
 import { NETIF_RSP_ERROR, NETIF_RSP_NULL, NETIF_RSP_OKAY, NETTXF_extra_info } from '../../src/abi/netif.js';
-import { setMulticastControl } from '../../src/netif/netback_port.js';
+import { setMulticastControl } from '../../src/netif/netback_memory.js';
 import { TRANSFER_NAMES, type TransferName } from '../../src/transfer/transfer.js';
 import { countersOf, dropsOf } from '../support/drops.js';
 import { type HostileGuest, Machine } from '../support/machine.js';

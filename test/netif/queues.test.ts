@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { NB_FENCED } from '../../assembly/netif_layout.js';
 import type { Loops } from '../../src/arena/loops.js';
 import { readCounters } from '../../src/datapath/counters.js';
-import { netbackCounters } from '../../src/netif/netback_port.js';
+import { netbackCounters } from '../../src/netif/netback_memory.js';
 import { PAGE_RX_FIRST, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
 import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import type { BareGuest } from '../support/bare_guest.js';

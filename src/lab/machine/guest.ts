@@ -30,6 +30,10 @@ export interface GuestOptions {
   readonly multicastControl?: boolean;
   /** Octets that it wants free in front of what each page receives. */
   readonly xdpHeadroom?: number;
+  /** What it may send: bytes in each interval of µs. */
+  readonly rate?: { readonly bytes: number; readonly interval: number };
+  /** IP addresses that it may be sender of; by default any. */
+  readonly addresses?: readonly string[];
   /** It copies what it receives out of the granted pages at once, and posts them again (NetfrontOptions.copyOut). */
   readonly copyOut?: boolean;
   /** TX buffers of 64 KiB; fewer make a smaller guest, of which more fit an arena. By default a usual guest's. */

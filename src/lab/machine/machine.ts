@@ -18,7 +18,7 @@ import {
   type ControlRequest,
   type ControlResponse,
 } from '../../netif/control_front.js';
-import { SEGMENTS_SIZE } from '../../netif/netback_port.js';
+import { SEGMENTS_SIZE } from '../../netif/netback_memory.js';
 import {
   GREF_BASE,
   grantAll,

@@ -4,7 +4,8 @@ import type { Loops } from '../../arena/loops.js';
 import type { PagePool } from '../../arena/page_pool.js';
 import type { Engine } from '../../datapath/engine.js';
 import { PORT_BLOCK } from '../../datapath/frames.js';
-import { BOUNCE_SIZE, NetbackPort, netbackMemory } from '../../netif/netback_port.js';
+import { BOUNCE_SIZE, netbackMemory } from '../../netif/netback_memory.js';
+import { NetbackPort } from '../../netif/netback_port.js';
 import {
   GREF_BASE,
   PAGE_CTRL_RING,
@@ -30,6 +31,8 @@ export interface VifHost {
   readonly loops: Loops;
   readonly hypervisor: Hypervisor;
   readonly engine: Engine;
+  /** ms. */
+  readonly now: number;
   readonly segments: number;
   cacheMaps(id: number, domain: Domain): void;
   localize(list: number, n: number): void;
@@ -128,6 +131,10 @@ export class Vif {
       control: { ring: this.rings + 2 * this.queues * 4096, notify: () => {} },
       multicastControl: this.#options.multicastControl,
       xdpHeadroom: this.#options.xdpHeadroom,
+      rate: this.#options.rate,
+      addresses: this.#options.addresses,
+      mac: this.mac,
+      clock: () => this.#machine.now,
       ...(this.#options.takesGrants === undefined ? {} : { takesGrants: this.#options.takesGrants }),
     });
     port.localizeForeign = (list, n) => this.#machine.localize(list, n);
