@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { isXenDomain } from '../sys/xen_device.js';
 import type { Check } from './doctor_check.js';
-import { KernelNetback, remedy } from './kernel_netback.js';
+import { comesByItself, KernelNetback, remedy } from './kernel_netback.js';
 import { deviceProblems, isControlDomain, openHostXenstore, ownDomid, xenstoreWay } from './xen_host.js';
 
 /** None of it is required: without it the embedded platform is used. */
@@ -13,7 +13,7 @@ export async function examineXen(): Promise<Check[]> {
     check('Xen', true, isControlDomain() ? 'dom0' : 'a domain; as a driver domain it can serve others'),
     devices(),
     await xenstore(),
-    netback(),
+    await netback(),
   ];
 }
 
@@ -38,11 +38,14 @@ async function xenstore(): Promise<Check> {
   }
 }
 
-function netback(): Check {
+async function netback(): Promise<Check> {
   const { module } = new KernelNetback();
-  const found =
-    module === undefined ? 'not loaded' : `${module || 'xen-netback'} is there: ${remedy(module)}`;
-  return check('kernel netback', module === undefined, found, 'vif for netferry: the kernel takes them all');
+  const row = (ok: boolean, found: string) =>
+    check('kernel netback', ok, found, 'vif for netferry: the kernel takes them all');
+  if (module !== undefined) return row(false, `${module || 'xen-netback'} is there: ${remedy(module)}`);
+  if (await comesByItself())
+    return row(false, 'it comes with the first vif: blacklist xen_netback (docs/xen.md)');
+  return row(true, 'not loaded');
 }
 
 function check(name: string, ok: boolean, found: string, cost = ''): Check {

@@ -2,6 +2,7 @@
  * Linux's own netback, as far as we must know of it: which vifs it has. It takes every vif of this domain while its
  * driver is registered; only one that an admin unbound by hand (drivers/vif/unbind) stays free.
  */
+import { execFile } from 'node:child_process';
 import { existsSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
@@ -53,6 +54,20 @@ export class KernelNetback {
     }
     return now - seen.since < UNBOUND ? holder : undefined;
   }
+}
+
+/** The alias by which the kernel asks for a driver of a new vif. */
+const ALIAS = 'xen-backend:vif';
+const MODPROBE_TIMEOUT = 5000;
+
+/** Whether the module would be loaded with the first vif, because it is there and not blacklisted. */
+export function comesByItself(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const args = ['--use-blacklist', '--resolve-alias', ALIAS];
+    execFile('modprobe', args, { timeout: MODPROBE_TIMEOUT }, (error, stdout) => {
+      resolve(!error && stdout.includes('xen_netback'));
+    });
+  });
 }
 
 /** What to do so that new vifs are ours. */

@@ -9,7 +9,8 @@ import { NativePlatform } from '../xen/native/platform.js';
 import { type LastingXenstore, openLastingXenstore } from '../xen/xenstore/lasting.js';
 import type { GuestInfo, Vif, XenInfo } from './api.js';
 import { claimHost } from './host_claim.js';
-import { KernelNetback } from './kernel_netback.js';
+import { comesByItself, KernelNetback } from './kernel_netback.js';
+import type { Log } from './log.js';
 import type { Machine, MachineParts } from './machine.js';
 import { queuesOffered } from './options.js';
 import { servedTransfer } from './served_transfer.js';
@@ -52,10 +53,6 @@ export class NativeMachine implements Machine {
     parts.mustGoOn();
     this.#domid = await ownDomid(store);
     const kernel = new KernelNetback();
-    if (kernel.module !== undefined)
-      log.warn(
-        `kernel netback (${kernel.module || 'built in'}) is there: it takes every new vif before we do`,
-      );
     const netback = new NetbackDriver(store, vifs, log, {
       home: await store.getDomainPath(this.#domid),
       holderOf: (domid, handle, serving) => kernel.holderOf(domid, handle, serving),
@@ -79,6 +76,7 @@ export class NativeMachine implements Machine {
     this.#vifs = vifs;
     parts.mustGoOn();
     await netback.start();
+    void warnOf(kernel, log); // guests that wait for us do not wait for that
   }
 
   vifs(): Vif[] {
@@ -143,4 +141,11 @@ export class NativeMachine implements Machine {
       throw error;
     }
   }
+}
+
+async function warnOf({ module }: KernelNetback, log: Log): Promise<void> {
+  if (module !== undefined)
+    log.warn(`kernel netback (${module || 'built in'}) is there: it takes every new vif before we do`);
+  else if (await comesByItself())
+    log.warn('kernel netback will come with the first vif, and take it: blacklist xen_netback (docs/xen.md)');
 }
