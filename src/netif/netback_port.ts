@@ -4,9 +4,10 @@
  * (assembly/flow.ts).
  */
 import { CT_QUEUES } from '../../assembly/control_layout.js';
-import { C_EVENTS, C_IN_LIMITED, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
+import { C_CACHE_MISSES, C_EVENTS, C_IN_LIMITED, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
 import { BURST } from '../../assembly/layout.js';
 import {
+  MISSES_PER_ROUND,
   NB_FENCED,
   QUEUES_MAX,
   SET_CONTROL,
@@ -102,6 +103,8 @@ export class NetbackPort implements Port {
   readonly #set: number;
   /** The queue that is read first: each time another one. */
   #turn = 0;
+  /** The queue whose frame waits for credit, where there are several; -1: none. */
+  #owed = -1;
   /** Sum of `consumed` when it was pulled from last. */
   #pulledAt = 0;
 
@@ -209,10 +212,30 @@ export class NetbackPort implements Port {
     this.#transfer.tick();
     if (this.#only) return waiting + this.#only.pull(this.list + waiting * 4, BURST - waiting);
     let n = waiting;
+    // Who found too little credit is next when there is more: small frames of the others would take it again and again.
+    if (this.#owed >= 0) {
+      n += queues[this.#owed].pull(this.list + n * 4, 1);
+      if (this.#rate?.short === true) return n;
+      this.#owed = -1;
+    }
     this.#turn = this.#turn + 1 < count ? this.#turn + 1 : 0;
-    for (let i = 0; i < count && n < BURST; i++)
-      n += queues[(this.#turn + i) % count].pull(this.list + n * 4, BURST - n);
+    const missed = this.#misses;
+    for (let i = 0; i < count && n < BURST; i++) {
+      const q = (this.#turn + i) % count;
+      n += queues[q].pull(this.list + n * 4, BURST - n);
+      if (this.#rate?.short === true) {
+        this.#owed = q;
+        break;
+      }
+      // Many queues make no more mappings in a round than one (netbackPull).
+      if ((this.#misses - missed) >>> 0 >= MISSES_PER_ROUND) break;
+    }
     return n;
+  }
+
+  /** Pages that its mapping cache has had to map, modulo 2³². */
+  get #misses(): number {
+    return this.#transfer.name === 'persistent' ? this.#u32[(this.counters + C_CACHE_MISSES * 8) / 4] : 0;
   }
 
   push(list: number, n: number, now: number): void {

@@ -34,6 +34,8 @@ const TOKEN_SHIFT = 8;
 const TOKEN_MASK = 2 ** TOKEN_SHIFT - 1;
 /** ms between looks at frames that wait for a receiver. */
 const RETRY = 5;
+/** ms of one sleep: epoll_wait(2) takes an int. */
+const LONGEST = 2 ** 31 - 1;
 /** Rounds between looks at epoll while there is work. */
 const POLL_EVERY = 4;
 
@@ -85,7 +87,7 @@ class DatapathThread {
     const { deadline } = this.#engine;
     const most = this.#engine.waiting ? RETRY : -1;
     if (deadline === Number.POSITIVE_INFINITY) return most;
-    const left = Math.max(0, Math.ceil(deadline - performance.now()));
+    const left = Math.min(LONGEST, Math.max(0, Math.ceil(deadline - performance.now())));
     return most < 0 ? left : Math.min(most, left);
   }
 

@@ -102,3 +102,31 @@ test('a guest whose grants are new for each frame makes few mappings a round, an
   assert.equal(mapped, 151);
   machine.close();
 });
+
+test('nor does it make more of them by having many queues', () => {
+  let mapped = 0;
+  const machine = new Machine(1 << 29);
+  machine.onMap = () => mapped++;
+  const queues = 16;
+  const sender = machine.addBareGuest('sender', { queues, txBuffers: 32 });
+  const receiver = machine.addBareGuest('receiver');
+  receiver.postRx(255, 0, () => receiver.rxGref(0));
+  for (const queue of sender.queues) {
+    for (let i = 0; i < 8; i++)
+      queue.putPacket(
+        plainFrame(receiver.mac, sender.mac, 18 * 64, i),
+        i * 18,
+        new Array<number>(18).fill(64),
+      );
+    queue.publishTx();
+  }
+  let most = 0;
+  for (let round = 0; round < 60; round++) {
+    const before = mapped;
+    machine.engine.round(machine.now);
+    most = Math.max(most, mapped - before);
+  }
+  assert.ok(most <= MISSES_PER_ROUND + 18 + 1, `${most} in one round`);
+  for (const queue of sender.queues) assert.equal(queue.txAnswered, 8 * 18);
+  machine.close();
+});

@@ -103,6 +103,24 @@ describe('a guest with a rate', () => {
     machine.close();
   });
 
+  test('a queue with the largest frames is not starved by one with small ones', () => {
+    const { machine, a, b } = setUp({ rate: { bytes: 10_000, interval: 10_000 }, queues: 2 });
+    const [large, small] = a.queues;
+    const pieces = Array.from({ length: 16 }, (_, i) => Math.min(4096, 65_000 - i * 4096));
+    for (let i = 0; i < 4; i++) large.putPacket(plainFrame(b.mac, a.mac, 65_000), i * 16, pieces);
+    large.publishTx();
+    for (; machine.now < 1000; machine.now++) {
+      while (small.txProd - small.txAnswered < 200)
+        small.putPacket(plainFrame(b.mac, a.mac, 1000, 1), small.txProd % 128);
+      small.publishTx();
+      b.postRx(256 - (b.rxProd - b.rxAnswered), b.rxProd, (n) => b.rxGref(n % 256));
+      machine.engine.round(machine.now);
+    }
+    assert.equal(large.txAnswered, 64, 'four of them are a quarter of a second’s worth');
+    assert.ok(small.txAnswered > 650, `${small.txAnswered} of the others`);
+    machine.close();
+  });
+
   test('the engine sleeps until there is credit, and no wake-up is asked for meanwhile', () => {
     const { machine, a, b } = setUp({ rate: { bytes: 1000, interval: 10_000 } });
     for (let i = 0; i < 3; i++) a.putPacket(plainFrame(b.mac, a.mac, 1000, 1), i);

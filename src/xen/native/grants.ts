@@ -233,7 +233,7 @@ export class NativeGrantTable implements GrantTable {
     const bytes = count * PAGE_SIZE;
     const failed = this.#arena.tryMap(address, bytes, this.#device.fd, page * PAGE_SIZE, writable);
     if (failed === 0) return page;
-    this.#arena.unmap(address, bytes);
+    this.#arena.tryUnmap(address, bytes); // no more mappings at all: then nothing was unmapped there
     this.#device.unregister(page, count);
     return failed;
   }
