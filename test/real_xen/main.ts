@@ -4,6 +4,7 @@
  *   --list        the scenarios
  *   --all         those too that run only when they are named
  *   --backend kernel   guests are carried by the kernel's netback and a bridge: to see whose a fault is
+ *   --counted     time is a count of instructions in all boots, see protocol.ts
  *   --results D   where consoles and logs go (default: dist/xen-results)
  */
 import { readdirSync, rmSync } from 'node:fs';
@@ -31,6 +32,7 @@ const { values, positionals } = parseArgs({
   options: {
     list: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
+    counted: { type: 'boolean', default: false },
     backend: { type: 'string', default: 'netferry' },
     results: { type: 'string', default: join(ROOT, 'dist/xen-results') },
   },
@@ -50,9 +52,14 @@ async function main(): Promise<number> {
     );
     return 2;
   }
-  const wanted = all.filter(({ name, scenario }) =>
+  const chosen = all.filter(({ name, scenario }) =>
     positionals.length > 0 ? positionals.includes(name) : values.all || scenario.byDefault !== false,
   );
+  const counted = ({ name, scenario }: Wanted): Wanted => ({
+    name,
+    scenario: { ...scenario, boot: { ...scenario.boot, counted: true } },
+  });
+  const wanted = values.counted ? chosen.map(counted) : chosen;
   if (!['netferry', 'kernel'].includes(values.backend)) {
     console.error('--backend is netferry or kernel');
     return 2;

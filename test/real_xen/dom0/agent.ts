@@ -7,7 +7,7 @@ import { loadScenario } from '../scenario.js';
 import { Logs } from './logs.js';
 import { Dom0 } from './place.js';
 import type { ScenarioMessage } from './run_scenario.js';
-import { kernelLog, sweep } from './sweep.js';
+import { kernelLog, MARK, sweep } from './sweep.js';
 
 const PLAN = '/lab/plan.json';
 const PORT = '/dev/ttyS1';
@@ -32,13 +32,13 @@ function runScenario(name: string, seconds: number, backend: string): Promise<En
     let end: End = { type: 'end', outcome: 'failed', message: 'the scenario’s process ended without a word' };
     let last = 'it began';
     const child = spawn(process.execPath, ['--enable-source-maps', RUNNER, name, backend], {
-      detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...MARK },
     });
     const limit = setTimeout(() => {
       const message = `not done after ${seconds} s; last: ${last}`;
       end = { type: 'end', outcome: 'failed', message };
-      process.kill(-child.pid!, 'SIGKILL');
+      child.kill('SIGKILL');
     }, seconds * 1000);
     child.on('message', (message: ScenarioMessage) => {
       if (message.type === 'end') end = message;
@@ -48,13 +48,8 @@ function runScenario(name: string, seconds: number, backend: string): Promise<En
         report({ ...message, scenario: name });
       }
     });
-    child.on('close', () => {
+    child.on('exit', () => {
       clearTimeout(limit);
-      try {
-        process.kill(-child.pid!, 'SIGKILL'); // what it left running
-      } catch {
-        // Nothing.
-      }
       resolve(end);
     });
   });

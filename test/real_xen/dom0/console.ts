@@ -87,6 +87,8 @@ export class Console {
   }
 
   async #exchange(command: string, seconds: number): Promise<Result> {
+    // The descriptor's number may be another file's by now.
+    if (this.#closed) throw this.#error(`is gone: ${command}`);
     const number = ++this.#number;
     const end = new RegExp(`^@@begin ${number}\\n([^]*?)\\n?@@end ${number} (\\d+)$`, 'm');
     const answered = new Promise<Result>((resolve) => {
@@ -116,7 +118,7 @@ export class Console {
       writeSync(this.#fd, line);
     } catch (error) {
       // Full while the guest does not read: the knock is repeated, a command fails by its time limit.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.#closed = true;
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.close();
     }
   }
 

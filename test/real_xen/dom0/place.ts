@@ -20,6 +20,9 @@ export interface Task {
   kill(): Promise<void>;
 }
 
+/** Seconds that a killed command may take to be gone. */
+const KILLED = 20;
+
 /** All that a scenario needs of an end of a connection. */
 export abstract class Place {
   abstract readonly name: string;
@@ -60,7 +63,8 @@ export class Dom0 extends Place {
     const [program, ...args] = [...this.#prefix, 'sh', '-c', command];
     return new ProcessTask(
       `${this.name}: ${command}`,
-      spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] }),
+      // A group of its own: it ends with all that it has started.
+      spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true }),
     );
   }
 }
@@ -88,12 +92,20 @@ class ProcessTask implements Task {
   }
 
   async wait(seconds = SECONDS): Promise<Result> {
-    return within(seconds, this.#what, this.#ended, () => this.#child.kill('SIGKILL'));
+    return within(seconds, this.#what, this.#ended, () => this.#killGroup());
   }
 
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.#ended;
+    this.#killGroup();
+    await within(KILLED, `the end of ${this.#what}`, this.#ended);
+  }
+
+  #killGroup(): void {
+    try {
+      process.kill(-this.#child.pid!, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
   }
 }
 

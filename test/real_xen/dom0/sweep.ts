@@ -1,18 +1,18 @@
 /** Makes dom0 as it was before a scenario. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Dom0 } from './place.js';
 
 /** What the kernel says when something of it broke; none of it is a scenario's purpose. */
 const COMPLAINT = /BUG:|Oops|general protection|segfault at|Call Trace|WARNING: CPU|refcount|stack-protector/;
 const DOMAIN = /^\S+\s+(\d+)\s/;
-const HELPERS = 'iperf3 socat nc tcpdump ping xl';
+/** In the environment of a scenario and of all that it starts, whoever its parent is now. */
+export const MARK = { NETFERRY_SCENARIO: '1' };
 
 /** Destroys guests, namespaces, interfaces and stray helpers. Returns why the boot cannot be used further, or ''. */
 export async function sweep(dom0: Dom0): Promise<string> {
   try {
     for (const domid of await domids(dom0)) await dom0.run(`xl destroy ${domid}`, 60);
-    // xl itself stays in the background for each guest; what is left of them has lost its guest.
-    await dom0.run(`killall -9 ${HELPERS} 2>/dev/null`);
+    killMarked();
     for (const name of readdirSync('/run/netns')) await dom0.run(`ip netns del ${name}`);
     for (const name of readdirSync('/sys/class/net')) {
       if (!/^(lo|bonding_masters)$/.test(name)) await dom0.run(`ip link del ${name}`);
@@ -22,6 +22,19 @@ export async function sweep(dom0: Dom0): Promise<string> {
     return left.length > 0 ? `domains ${left} cannot be destroyed` : '';
   } catch (error) {
     return `clearing up failed: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
+function killMarked(): void {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (readFileSync(`/proc/${name}/environ`, 'latin1').includes('NETFERRY_SCENARIO=')) {
+        process.kill(Number(name), 'SIGKILL');
+      }
+    } catch {
+      // Gone meanwhile, or the kernel's own.
+    }
   }
 }
 

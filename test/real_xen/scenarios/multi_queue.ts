@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   seconds: 400,
   byDefault: false,
   async run(lab) {
-    const guest = await lab.guestOn(await lab.network(), 1, { vcpus: 2 });
+    const guest = await lab.guestOn(await lab.network('--queues', '2'), 1, { vcpus: 2 });
     const queues = await lab.dom0.ok(`xenstore-read ${guest.frontend()}/multi-queue-num-queues`);
     assert.equal(queues.trim(), '2');
     assert.equal((await guest.ok('ls -d /sys/class/net/eth0/queues/tx-* | wc -l')).trim(), '2');
