@@ -175,8 +175,8 @@ export class BackendVif {
   /** A front end that starts anew, fenced before or not. */
   async #offer(): Promise<void> {
     if (this.#state === XenbusStateInitWait) return;
-    if (this.#rest.left > 0) return this.#steps.lookIn(this.#rest.left);
     await this.#disconnect();
+    if (this.#rest.left > 0) return this.#steps.lookIn(this.#rest.left);
     this.reason = null;
     await this.#setState(XenbusStateInitWait);
   }
@@ -237,6 +237,7 @@ export class BackendVif {
   async #connect(resumed: boolean): Promise<void> {
     const identity = this.#identity as VifIdentity;
     const { store, options } = this.#backend;
+    if (!resumed) this.#rest.connects();
     // A predecessor may have offered more.
     const most = resumed ? QUEUES_MAX : options.queues;
     const keys = await readFrontendKeys(store, identity.config.frontend, most);

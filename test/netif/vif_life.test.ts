@@ -101,6 +101,27 @@ describe('a vif', () => {
     assert.equal(world.connector.vifs.size, 0);
   });
 
+  test('a guest that does nothing but connect, well or badly, does it a few times a second (XSA-349)', async () => {
+    await world.start();
+    await world.add();
+    let asked = 0;
+    const end = Date.now() + 1100;
+    while (Date.now() < end) {
+      await world.reaches(2);
+      await world.connect(asked % 2 === 0 ? {} : { 'tx-ring-ref': `no-${asked}` });
+      await world.until(async () => (await world.read('state')) !== '2', 'it looks');
+      asked++;
+      await world.setFront(6);
+      await world.until(async () => (await world.read('state')) === '6', 'closed');
+      await world.setFront(1);
+    }
+    assert.ok(asked >= 4 && asked <= 7, `${asked} times`);
+    assert.ok(world.log.length <= 20, `${world.log.length} lines`);
+    await world.reaches(2);
+    await world.connect();
+    await world.reaches(4);
+  });
+
   test('a device of the same number, made anew between two looks', async () => {
     await world.start();
     await world.add();

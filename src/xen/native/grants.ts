@@ -102,6 +102,8 @@ export class NativeGrantTable implements GrantTable {
     if (references.length === 0) return;
     const registration = this.#mapped.get(address);
     if (!registration) throw new SetupError(`nothing of domain ${domid} is mapped at ${address}`);
+    // First: should that fail, whoever has the page next must not be taken for the domain.
+    this.#unmark(address, registration.count);
     this.#arena.unmap(address, registration.count * PAGE_SIZE);
     this.#mapped.delete(address);
     this.#release(registration.page, registration.count, address);
@@ -191,8 +193,9 @@ export class NativeGrantTable implements GrantTable {
     return 0;
   }
 
-  /** Empties a whole mapping cache. Throws SysError; then all is as before. */
+  /** Empties a whole mapping cache, which nobody uses any more. Throws SysError; then its pages are still mapped. */
   unmapWindow(address: number, bytes: number): void {
+    this.#unmark(address, bytes / PAGE_SIZE); // as in unmap: the window's owner frees it in any case
     this.#arena.unmap(address, bytes);
     for (let page = address; page < address + bytes; page += PAGE_SIZE) {
       const registration = this.#mapped.get(page);
@@ -240,8 +243,12 @@ export class NativeGrantTable implements GrantTable {
 
   /** The range is unmapped already. */
   #release(page: number, count: number, address: number): void {
-    for (let i = 0; i < count; i++) this.#loops.foreignPage(this.#foreign, address + i * PAGE_SIZE, 0, 0, 0);
+    this.#unmark(address, count);
     this.#device.unregister(page, count);
+  }
+
+  #unmark(address: number, count: number): void {
+    for (let i = 0; i < count; i++) this.#loops.foreignPage(this.#foreign, address + i * PAGE_SIZE, 0, 0, 0);
   }
 
   #mark(address: number, domid: number, reference: number, writable: boolean): void {
