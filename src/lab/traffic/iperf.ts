@@ -67,8 +67,17 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** One run. Throws SetupError with iperf3's own reason if it fails. */
+/** One run. Throws SetupError with iperf3's own reason if it fails, and the signal's reason. */
 export async function iperf(o: IperfOptions): Promise<IperfResult> {
+  try {
+    return await run(o);
+  } catch (error) {
+    o.signal?.throwIfAborted(); // the namespaces go at the same moment: what then fails is no reason of its own
+    throw error;
+  }
+}
+
+async function run(o: IperfOptions): Promise<IperfResult> {
   const missing = iperfMissing();
   if (missing) throw new SetupError(missing);
   const port = String(o.port ?? 5201);
