@@ -5,6 +5,9 @@ import { type Place, until } from './place.js';
 /** Seconds that a transfer may take. */
 const TRANSFER = 120;
 
+/** Bytes of a slow stream's piece. */
+const PIECE = 65_536;
+
 let nextPort = 5001;
 
 export interface StreamOptions {
@@ -12,6 +15,8 @@ export interface StreamOptions {
   readonly address: string;
   readonly bytes: number;
   readonly seconds?: number;
+  /** Sends a piece at a time with pauses between: it is still under way when other things happen. */
+  readonly slow?: boolean;
 }
 
 /** Sends random bytes over TCP and compares hashes: a copy gone wrong that a checksum missed shows here. */
@@ -31,7 +36,7 @@ export interface Stream {
 
 /** A stream that goes on while other things happen. */
 export async function startStream(from: Place, to: Place, options: StreamOptions): Promise<Stream> {
-  const { address, bytes, seconds = TRANSFER } = options;
+  const { address, bytes, seconds = TRANSFER, slow = false } = options;
   const port = nextPort++;
   const v6 = address.includes(':');
   const [source, sink] = [`/tmp/sent.${port}`, `/tmp/received.${port}`];
@@ -42,7 +47,9 @@ export async function startStream(from: Place, to: Place, options: StreamOptions
   );
   await listens(to, port);
   const target = v6 ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
-  const sender = await from.start(`socat -u OPEN:${source} ${target}`);
+  const sender = await from.start(
+    slow ? `${pieces(source, bytes)} | socat -u STDIN ${target}` : `socat -u OPEN:${source} ${target}`,
+  );
   const what = `${from.name} → ${to.name}, ${bytes} bytes to ${address}`;
   return {
     async finish() {
@@ -60,6 +67,12 @@ export async function startStream(from: Place, to: Place, options: StreamOptions
       await Promise.allSettled([sender.kill(), receiver.kill()]);
     },
   };
+}
+
+/** Prints a file with a pause after each piece. */
+function pieces(file: string, bytes: number): string {
+  const piece = `dd if=${file} bs=${PIECE} skip=$i count=1 2>/dev/null; sleep 0.1`;
+  return `{ i=0; while [ $i -lt ${Math.ceil(bytes / PIECE)} ]; do ${piece}; i=$((i+1)); done; }`;
 }
 
 /** iperf3's report, from the client's side. */

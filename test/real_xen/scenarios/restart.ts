@@ -4,7 +4,7 @@ import { until } from '../dom0/place.js';
 import { type Stream, startStream } from '../dom0/traffic.js';
 import type { Scenario } from '../scenario.js';
 
-const BYTES = 20_000_003;
+const BYTES = 10_000_019;
 
 export const scenario: Scenario = {
   about:
@@ -15,15 +15,17 @@ export const scenario: Scenario = {
     onlyNetferry(lab.backend);
     let daemon = await lab.netferry({ args: HOST_ARGS });
     const network = netferryNetwork(daemon);
-    const [a, b] = [
-      await lab.guestOn(network, 1, { memory: 400 }),
-      await lab.guestOn(network, 2, { memory: 400 }),
-    ];
+    const [a, b] = [await lab.guestOn(network, 1), await lab.guestOn(network, 2)];
     for (const how of ['planned', 'kill -9'] as const) {
       const streams: Stream[] = [
-        await startStream(a, b, { address: addressesOf(2).v4, bytes: BYTES, seconds: 200 }),
-        await startStream(b, lab.dom0, { address: HOST.v6, bytes: BYTES, seconds: 200 }),
-        await startStream(lab.dom0, a, { address: addressesOf(1).v4, bytes: BYTES, seconds: 200 }),
+        await startStream(a, b, { address: addressesOf(2).v4, bytes: BYTES, seconds: 200, slow: true }),
+        await startStream(b, lab.dom0, { address: HOST.v6, bytes: BYTES, seconds: 200, slow: true }),
+        await startStream(lab.dom0, a, {
+          address: addressesOf(1).v4,
+          bytes: BYTES,
+          seconds: 200,
+          slow: true,
+        }),
       ];
       const flows = async () => (await Promise.all(streams.map((one) => one.arrived()))).every((n) => n > 0);
       await until('all streams flow', flows);
