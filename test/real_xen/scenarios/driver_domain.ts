@@ -6,7 +6,8 @@ import type { Scenario } from '../scenario.js';
 
 const RAMDISK = '/tmp/dd.cpio';
 const NETFERRY = 'node /netferry/bin/netferry.js';
-const UP = `${NETFERRY} up --platform native --host-ip ${HOST.v4}/24 --host-ip ${HOST.v6}/64`;
+const LOG = '/tmp/netferry.log';
+const UP = `exec ${NETFERRY} up --platform native --host-ip ${HOST.v4}/24 --host-ip ${HOST.v6}/64 >>${LOG} 2>&1`;
 
 export const scenario: Scenario = {
   about:
@@ -33,8 +34,15 @@ export const scenario: Scenario = {
     });
     await driver.ok('for m in xen-evtchn xen-gntdev xenfs tun; do modprobe $m || exit 1; done', 60);
     await driver.ok('mount -t xenfs xenfs /proc/xen; [ ! -e /run/xenstored/socket ]');
-    const daemon = await driver.start(UP);
-    await driver.until('[ -S /run/netferry/control.sock ]', 90);
+    const up = async () => {
+      const daemon = await driver.start(UP);
+      const isUp = `grep -q ' is up: ' ${LOG} && [ -S /run/netferry/control.sock ]`;
+      await driver.until(isUp, 90).catch(async (error: unknown) => {
+        throw new Error(`${error}: ${(await driver.run(`cat ${LOG}`)).stdout}`);
+      });
+      return daemon;
+    };
+    const daemon = await up();
     const status = await driver.ok(`${NETFERRY} status`, 60);
     assert.match(status, new RegExp(`native, driver domain ${driver.domid}, xenstore /dev/xen/xenbus`));
 
@@ -54,8 +62,8 @@ export const scenario: Scenario = {
 
     lab.step('its daemon is killed and started again');
     await daemon.kill();
-    const again = await driver.start(UP);
-    await driver.until('[ -S /run/netferry/control.sock ]', 90);
+    await driver.ok(`rm ${LOG}`);
+    const again = await up();
     assert.match(await guest.ok(`ping -c 5 -i 0.3 -W 10 ${HOST.v4}`, 90), / 5 received/);
     await guest.shutdown();
     await again.kill();
