@@ -20,7 +20,7 @@ const FEATURES: Readonly<Record<string, string>> = {
 };
 
 /** Keys of the front end's that may change at any time. */
-const WATCHED = ['state', 'request-multicast-control'];
+const WATCHED = ['state', 'request-multicast-control', 'xdp-headroom'];
 
 /** ms between looks at a front end that is to close. */
 const POLL = 50;
@@ -30,7 +30,7 @@ export class VifDirectory {
   readonly #home: string;
   readonly #path: string;
   readonly #domid: number;
-  #watches: (() => Promise<void>)[] = [];
+  #unwatch: (() => Promise<void>) | undefined;
   #reported: string | undefined;
 
   /** `home`: the back end's domain path. */
@@ -103,12 +103,17 @@ export class VifDirectory {
 
   /** Calls back when the front end changes what it may change at any time, and once at once. */
   async watch(frontend: string, changed: () => void): Promise<void> {
-    for (const key of WATCHED)
-      this.#watches.push(await this.#store.watch(`${frontend}/${key}`, undefined, changed));
+    const heard = new Set(['', ...WATCHED.map((key) => `/${key}`)]);
+    // One watch a vif: xenstored allows a driver domain 128.
+    this.#unwatch = await this.#store.watch(frontend, undefined, (path) => {
+      if (heard.has(path.slice(frontend.length))) changed();
+    });
   }
 
   async unwatch(): Promise<void> {
-    for (const stop of this.#watches.splice(0)) await stop().catch(() => {});
+    const stop = this.#unwatch;
+    this.#unwatch = undefined;
+    await stop?.().catch(() => {});
   }
 
   /** Writes an error where toolstacks look for it, as xenbus_dev_fatal does. False when that stands there already. */
