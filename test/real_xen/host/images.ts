@@ -59,7 +59,7 @@ const DOM0_PROGRAMS = [
     'tcpdump',
     'socat',
   ],
-  ...['ping', 'ethtool', 'xenstore', 'node'],
+  ...['ping', 'ethtool', 'xenstore', 'node', 'setpriv'],
 ];
 const DOM0_LINKS: Record<string, string> = {
   'usr/sbin/modprobe': '/usr/bin/kmod',

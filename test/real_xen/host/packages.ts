@@ -15,7 +15,7 @@ const WANTED = [
   ...['xen-hypervisor-4.17-amd64', 'xen-utils-4.17', 'xen-utils-common', 'xenstore-utils'],
   // What guests and dom0 run.
   ...['busybox-static', 'dash', 'bash', 'kmod', 'iperf3', 'iproute2', 'iputils-ping', 'ethtool', 'socat'],
-  ...['iptables', 'nftables', 'tcpdump'],
+  ...['iptables', 'nftables', 'tcpdump', 'util-linux'],
   // For node, which comes from this machine.
   ...['libstdc++6', 'libgcc-s1'],
 ];
