@@ -244,6 +244,7 @@ describe('nodes of the toolstack', () => {
       ['ip', '10.0.0.1,10.0.0.2', '10.0.0.1 10.0.0.2'],
       ['vifname', 'a/b', 'ab'],
       ['vifname', 'sixteen-bytes-xx', 'fifteen-bytes-x'],
+      ['transfer', 'flip', 'map'],
       ['frontend-id', '8', '7'],
       ['frontend', 'device/vif/0', world.front()],
     ];
