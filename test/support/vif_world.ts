@@ -138,7 +138,7 @@ export class VifWorld {
   }
 
   async until(good: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < 4000; i++) {
       if (await good()) return;
       await new Promise((go) => setTimeout(go, 5));
     }
