@@ -208,9 +208,12 @@ function enlist(fwd: u32, targets: u32, used: u32, port: u32, frame: u32): u32 {
 
 /**
  * All descriptors of a source wait: those for the receiver that keeps the longest waiting are given up when that took
- * more than `limit` ms, so that the source's other frames get through. Counted at the receiver.
+ * more than `limit` ms, so that the source's other frames get through. Counted at the receiver. A port that is joined to
+ * one other has no other frames: it waits, and so does who sends to it.
  */
 export function relieve(fwd: u32, list: u32, n: u32, now: u32, limit: u32): void {
+  const source = load<u32>(load<u32>(list) + F_SRC);
+  if (load<u32>(portOf(fwd, source), PORT_FLAGS) & PORT_WIRED) return;
   for (let i: u32 = 0; i < n; i++) {
     const since = load<u32>(load<u32>(list + (i << 2)) + F_SINCE);
     if (since == 0 || now - since <= limit) continue;

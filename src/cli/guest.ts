@@ -14,6 +14,8 @@ import {
   parseGuestName,
   parseMac,
   parseMtu,
+  parseQueues,
+  parseRate,
   parseTransfer,
   TRANSFERS,
   type TransferName,
@@ -26,6 +28,9 @@ interface RunOptions {
   readonly ip?: string[];
   readonly mtu?: number;
   readonly transfer?: TransferName;
+  readonly queues?: number;
+  readonly rate?: { readonly bytes: number; readonly interval: number };
+  readonly strictIp?: boolean;
   readonly detach?: boolean;
 }
 
@@ -46,6 +51,13 @@ export function addGuest(program: Command, attach: Attach): void {
     )
     .option('--mtu <bytes>', 'of eth0 (default: the host port’s)', parseMtu)
     .option('--transfer <name>', `${TRANSFERS.join(', ')} (default: the daemon’s)`, parseTransfer)
+    .option(
+      '--queues <number>',
+      'queues of its vif, as far as the daemon offers them (default: 1)',
+      parseQueues,
+    )
+    .option('--rate <rate>', 'what it may send, as 10Mb/s or 1MB/s@20ms (default: no limit)', parseRate)
+    .option('--strict-ip', 'it may be sender of its own addresses only (IP, ARP, ND)')
     .option('-d, --detach', 'return once its network is up')
     .addHelpText(
       'after',
@@ -55,6 +67,7 @@ Without --detach the guest lives as long as COMMAND, or until Ctrl-C. COMMAND's 
 Examples:
   netferry guest run web --ip 10.1.0.2/24 -d
   netferry guest run shell -- bash
+  netferry guest run tenant --rate 100Mb/s --strict-ip -d
   netferry guest run big --mtu 9000 --transfer grant-copy -- iperf3 -s
 `,
     );
@@ -111,6 +124,9 @@ async function runGuest(context: Context, name: string, options: RunOptions): Pr
     ...(options.ip === undefined ? {} : { addresses: options.ip }),
     ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
     ...(options.transfer === undefined ? {} : { transfer: options.transfer }),
+    ...(options.queues === undefined ? {} : { queues: options.queues }),
+    ...(options.rate === undefined ? {} : { rate: options.rate }),
+    ...(options.strictIp === undefined ? {} : { strictIp: options.strictIp }),
     ...(tail === undefined ? {} : { command: [...tail] }),
   };
   // From the first moment on, Ctrl-C ends the guest and not only us. While a command of ours has the terminal,

@@ -4,13 +4,14 @@ import type { Command } from 'commander';
 import { SetupError } from '../sys/errors.js';
 import type { Attach, Context } from './context.js';
 import { exitCodeOf, printJson } from './io.js';
-import { collectCidrs, parseInterfaceName, parseMtu, parseVif, UsageError } from './options.js';
+import { collectCidrs, parseInterfaceName, parseMtu, parseQueues, parseVif, UsageError } from './options.js';
 
 interface JoinOptions {
   readonly vif: number;
   readonly dev: string;
   readonly ip?: string[];
   readonly mtu?: number;
+  readonly queues?: number;
 }
 
 /** The back end went away under us; as an embedded guest says it. */
@@ -25,6 +26,7 @@ export function addGuestJoin(group: Command, attach: Attach): void {
     .option('--dev <device>', 'the interface to make', parseInterfaceName, 'eth0')
     .option('--ip <cidr>', 'an address, several times if need be (default: none: ask DHCP)', collectCidrs)
     .option('--mtu <bytes>', 'of the interface (default: the toolstack’s)', parseMtu)
+    .option('--queues <number>', 'as far as the back end takes them (default: 1)', parseQueues)
     .addHelpText(
       'after',
       `
@@ -44,7 +46,7 @@ async function joinVif({ io, json, tail }: Context, options: JoinOptions): Promi
   if (tail?.length === 0)
     throw new UsageError('there is no command after --', 'netferry guest join -- COMMAND…');
   const { joinOwnVif } = await import('../guest/xen_guest.js');
-  const { vif, dev: device, ip: addresses = [], mtu } = options;
+  const { vif, dev: device, ip: addresses = [], mtu, queues } = options;
   let stop = () => {};
   const stopped = new Promise<number>((resolve) => {
     stop = () => resolve(0);
@@ -59,6 +61,7 @@ async function joinVif({ io, json, tail }: Context, options: JoinOptions): Promi
       device,
       addresses,
       ...(mtu === undefined ? {} : { mtu }),
+      ...(queues === undefined ? {} : { queues }),
     });
     const { mac } = guest;
     if (json) printJson(io, { vif, device, mac, addresses, announced: guest.announced });

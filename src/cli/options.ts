@@ -120,6 +120,21 @@ export function parseQueues(text: string): number {
   throw new UsageError(`${quote(text)} is not a number of queues`, `from 1 to ${GUEST_QUEUES_MAX}`);
 }
 
+/** Bits and bytes of xl-network-configuration(5)'s rate units, and µs of its intervals. */
+const RATE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9 };
+const INTERVALS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6 };
+const INTERVAL = 50_000;
+
+/** `10Mb/s`, `1MB/s@20ms`, as xl's vif specifications have it: bytes in each interval of µs. */
+export function parseRate(text: string): { bytes: number; interval: number } {
+  const match = /^(\d{1,9})([KMG]?)([bB])\/s(?:@(\d{1,7})(us|ms|s))?$/.exec(text);
+  const interval = match?.[4] === undefined ? INTERVAL : Number(match[4]) * INTERVALS[match[5]];
+  const perSecond = match ? (Number(match[1]) * RATE_UNITS[match[2]]) / (match[3] === 'b' ? 8 : 1) : 0;
+  const bytes = Math.floor((perSecond * interval) / 1e6);
+  if (bytes >= 1 && interval >= 1 && interval <= 0xffffffff) return { bytes, interval };
+  throw new UsageError(`${quote(text)} is not a rate`, 'write it like 10Mb/s, 1MB/s or 1MB/s@20ms');
+}
+
 export function parseTransfer(text: string): TransferName {
   const transfer = TRANSFERS.find((known) => known === text);
   if (transfer === undefined)

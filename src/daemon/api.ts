@@ -102,6 +102,8 @@ export interface Vif {
   readonly reason: string | null;
   readonly transfer: TransferName | null;
   readonly counters: PortCounters | null;
+  /** Each queue's share of them, of a vif that has several. */
+  readonly queues?: readonly PortCounters[];
 }
 
 export interface GuestInfo {

@@ -67,7 +67,8 @@ export class EmbeddedMachine implements Machine {
       const { phase: state, reason } = this.#phaseOf(guest);
       const counters = this.#vifs?.counters(domain.domid, 0) ?? null;
       const ids = { name: `${name}/0`, kind: 'netif', guest: name, domid: domain.domid } as const;
-      return { ...ids, mac, macs: [mac], addresses, mtu, state, reason, transfer, counters };
+      const queues = this.#vifs?.queueCounters(domain.domid, 0);
+      return { ...ids, mac, macs: [mac], addresses, mtu, state, reason, transfer, counters, ...queues };
     });
   }
 

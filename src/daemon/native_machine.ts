@@ -96,6 +96,7 @@ export class NativeMachine implements Machine {
         reason,
         transfer: this.#vifs?.transferInUse(domid, handle) ?? null,
         counters: this.#vifs?.counters(domid, handle) ?? null,
+        ...this.#vifs?.queueCounters(domid, handle),
       };
     });
   }

@@ -5,12 +5,13 @@
  */
 import { createServer, type Server, Socket } from 'node:net';
 import { type GuestGrant, type GuestRequest, guestRequest } from '../guest/options.js';
+import { RAM_PAGES_NEEDED } from '../netif/netfront_memory.js';
 import { SetupError } from '../sys/errors.js';
 import { descriptorOf } from '../sys/handle.js';
 import { close } from '../sys/libc.js';
 import { peerOf, sendWithFds, unixPair } from '../sys/unix.js';
 import type { TransferName } from '../transfer/transfer.js';
-import type { Domain } from '../xen/embedded/domain.js';
+import { type Domain, shapeFor } from '../xen/embedded/domain.js';
 import type { Hypervisor } from '../xen/embedded/hypervisor.js';
 import type { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import type { XenStore } from '../xen/xenstore.js';
@@ -111,7 +112,10 @@ export class Toolstack {
     try {
       mac = addresses.claimMac(owner, request.mac);
       ips = addresses.claimAddresses(owner, request.addresses);
-      domain = hypervisor.create(owner);
+      if (request.strictIp && ips.length === 0)
+        throw new SetupError(`guest ${owner} has no address that it could be held to`, 'give it some: --ip');
+      const { queues = 1 } = request;
+      domain = hypervisor.create(owner, queues > 1 ? shapeFor(queues * RAM_PAGES_NEEDED) : undefined);
     } catch (error) {
       addresses.release(owner);
       throw error;
@@ -137,6 +141,8 @@ export class Toolstack {
       domid: domain.domid,
       mac,
       mtu: record.mtu,
+      rate: request.rate,
+      addresses: request.strictIp ? ips : [],
     });
     // Not before its nodes are written, else they would stay.
     const over = Promise.allSettled([connection.ended, written]);

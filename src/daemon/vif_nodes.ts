@@ -7,6 +7,10 @@ export interface VifNodes {
   readonly domid: number;
   readonly mac: string;
   readonly mtu: number;
+  /** What it may send: so many bytes in each interval of µs. */
+  readonly rate?: { readonly bytes: number; readonly interval: number } | undefined;
+  /** What it may be sender of, `10.0.0.2` or `10.0.0.2/24`; none: not checked. */
+  readonly addresses?: readonly string[];
 }
 
 /** As libxl does: both ends in Initialising, the guest owning its own (libxl_nic.c). All of it or nothing. */
@@ -54,6 +58,8 @@ export async function writeVifNodes(store: XenStore, vif: VifNodes): Promise<voi
       handle: '0',
       mac: vif.mac,
       mtu: String(vif.mtu),
+      ...(vif.rate && { rate: `${vif.rate.bytes},${vif.rate.interval}` }),
+      ...(vif.addresses?.length && { ip: vif.addresses.map((cidr) => cidr.replace(/\/.*/, '')).join(' ') }),
       type: 'vif',
       'hotplug-status': '',
       state: '1',

@@ -103,11 +103,10 @@ export class Vifs implements VifConnector {
     return connected ? readCounters(this.#arena, ...connected.counters) : null;
   }
 
-  /** The same of each of its queues. */
-  queueCounters(domid: number, handle: number): PortCounters[] {
-    const counters = this.#connected.get(`${domid}/${handle}`)?.counters ?? [];
-    const queues = counters.length > 1 ? counters.slice(1) : counters;
-    return queues.map((address) => readCounters(this.#arena, address));
+  /** The same of each of its queues, where there are several. */
+  queueCounters(domid: number, handle: number): { queues?: PortCounters[] } {
+    const [, ...queues] = this.#connected.get(`${domid}/${handle}`)?.counters ?? [];
+    return queues.length > 0 ? { queues: queues.map((address) => readCounters(this.#arena, address)) } : {};
   }
 
   async #attach(

@@ -4,7 +4,7 @@ import { PAGE_SIZE } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { Frontend } from '../netif/frontend.js';
-import { EMBEDDED_LAYOUT, grantAll, RAM_PAGES_NEEDED } from '../netif/netfront_memory.js';
+import { embeddedLayout, grantAll, RAM_PAGES_NEEDED } from '../netif/netfront_memory.js';
 import { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
 import { signal } from '../sys/eventfd.js';
@@ -14,7 +14,7 @@ import type { DomainHandles } from './bootstrap.js';
 import { announce, openGuestInterface } from './interface.js';
 import { link, lost } from './link.js';
 
-/** RAM, its two copies of state, and room. */
+/** For each queue: its share of the RAM, its two ports' state, and room. */
 const ARENA_SIZE = 64 * 2 ** 20;
 
 export interface RunningGuest {
@@ -24,23 +24,25 @@ export interface RunningGuest {
   close(orderly: boolean): Promise<void>;
 }
 
-/** Connects a domain's network. Throws SetupError. */
-export async function startGuest(handles: DomainHandles): Promise<RunningGuest> {
+/** Connects a domain's network, with so many queues, or as many as the back end takes. Throws SetupError. */
+export async function startGuest(handles: DomainHandles, wanted = 1): Promise<RunningGuest> {
   const { grant } = handles;
-  if (grant.ramPages < RAM_PAGES_NEEDED)
-    throw new SetupError(`the domain has ${grant.ramPages} pages, ${RAM_PAGES_NEEDED} are needed`);
+  const needed = wanted * RAM_PAGES_NEEDED;
+  if (grant.ramPages < needed)
+    throw new SetupError(`the domain has ${grant.ramPages} pages, ${needed} are needed`);
   const store = connectXenstore(new Socket({ fd: handles.xenstoreFd }));
   const frontend = new Frontend(store);
   const offer = await frontend.discover();
 
-  const arena = Arena.create(ARENA_SIZE);
+  const queues = Math.min(wanted, offer.queues);
+  const arena = Arena.create(wanted * ARENA_SIZE);
   const ram = arena.allocate(grant.ramPages * PAGE_SIZE, 'RAM');
   arena.map(ram, grant.ramPages * PAGE_SIZE, handles.ramFd, 0, true);
   const table = arena.allocate(grant.grantPages * PAGE_SIZE, 'grant table');
   arena.map(table, grant.grantPages * PAGE_SIZE, handles.grantFd, 0, true);
-  grantAll(new EmbeddedGrantOwner(arena, table, grant.grantPages * PAGE_SIZE), 0);
+  grantAll(new EmbeddedGrantOwner(arena, table, grant.grantPages * PAGE_SIZE), 0, RAM_PAGES_NEEDED, queues);
   const loops = instantiateLoops(arena);
-  const tap = openGuestInterface('eth0', grant);
+  const tap = openGuestInterface('eth0', grant, queues);
   const shard = new Shard(arena);
   shard.onFailure = (error) => {
     process.stderr.write(`netferry: the guest's datapath failed: ${error.stack ?? error.message}\n`);
@@ -50,7 +52,11 @@ export async function startGuest(handles: DomainHandles): Promise<RunningGuest> 
     arena,
     loops,
     shard,
-    ram: { address: ram, pages: grant.ramPages, layout: EMBEDDED_LAYOUT },
+    queues: Array.from({ length: queues }, (_, q) => ({
+      address: ram + q * RAM_PAGES_NEEDED * PAGE_SIZE,
+      pages: RAM_PAGES_NEEDED,
+      layout: embeddedLayout(q),
+    })),
     tap,
     frontend,
     offer,

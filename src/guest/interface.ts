@@ -2,18 +2,27 @@
 import { writeFileSync } from 'node:fs';
 import { SetupError } from '../sys/errors.js';
 import { addressAdd, linkSet, routeAdd } from '../sys/netlink.js';
-import { openTap, type Tap } from '../sys/tun.js';
+import { openTap, openTapQueue } from '../sys/tun.js';
 import type { GuestGrant } from './options.js';
 
 /** netif carries 65,535 bytes a frame, headers and all; the kernel's own limit for segmentation is a little more. */
 const GSO_MAX = 65_000;
 
+/** A tap with a descriptor for each of its queues. */
+export interface GuestInterface {
+  readonly name: string;
+  readonly fds: readonly number[];
+}
+
 export function openGuestInterface(
   name: string,
   grant: Pick<GuestGrant, 'mac' | 'mtu' | 'addresses' | 'gateway'>,
-): Tap {
+  queues = 1,
+): GuestInterface {
   linkSet('lo', { up: true });
-  const tap = openTap(name);
+  const tap = openTap(name, { multiQueue: queues > 1 });
+  const fds = [tap.fd];
+  while (fds.length < queues) fds.push(openTapQueue(name));
   linkSet(tap.name, { mac: grant.mac, mtu: grant.mtu, gsoMaxSize: GSO_MAX });
   linkSet(tap.name, { up: true });
   for (const address of grant.addresses) addressAdd(tap.name, address);
@@ -25,7 +34,7 @@ export function openGuestInterface(
       if (!(error instanceof SetupError)) throw error;
     }
   }
-  return tap;
+  return { name: tap.name, fds };
 }
 
 /**

@@ -15,6 +15,9 @@ export interface LaunchOptions {
   readonly addresses?: readonly string[];
   readonly mtu?: number;
   readonly transfer?: TransferName;
+  readonly queues?: number;
+  readonly rate?: NonNullable<GuestRequest['rate']>;
+  readonly strictIp?: boolean;
   /** Runs inside, on our terminal; the guest ends with it. */
   readonly command?: readonly string[];
   /** Lives on when we end. */
@@ -36,13 +39,16 @@ export interface LaunchedGuest {
 
 /** Resolves when eth0 is up and connected. Throws SetupError with the guest's or the daemon's words. */
 export async function launchGuest(options: LaunchOptions): Promise<LaunchedGuest> {
-  const { name, mac, addresses, mtu, transfer } = options;
+  const { name, mac, addresses, mtu, transfer, queues, rate, strictIp } = options;
   const request: GuestRequest = {
     name,
     ...(mac !== undefined && { mac }),
     ...(addresses !== undefined && { addresses: [...addresses] }),
     ...(mtu !== undefined && { mtu }),
     ...(transfer !== undefined && { transfer }),
+    ...(queues !== undefined && { queues }),
+    ...(rate !== undefined && { rate }),
+    ...(strictIp !== undefined && { strictIp }),
   };
   const main: GuestMainOptions = {
     socket: options.socket,

@@ -1,13 +1,12 @@
-/** What a guest's network is, whatever the guest is: two wired ports, netfront and a tap, and the handshake. */
+/** What a guest's network is, whatever the guest is: for each queue two wired ports, netfront and tap, and the handshake. */
 import { PAGE_SIZE } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { FENCE_NAMES } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
 import { ControlFront } from '../netif/control_front.js';
-import type { BackendOffer, Frontend } from '../netif/frontend.js';
+import type { BackendOffer, Frontend, FrontendQueue } from '../netif/frontend.js';
 import {
-  GREF_BASE,
   type NetfrontLayout,
   PAGE_CTRL_LIST,
   PAGE_CTRL_RING,
@@ -18,27 +17,28 @@ import {
 } from '../netif/netfront_memory.js';
 import { NETFRONT_MEMORY } from '../netif/netfront_port.js';
 import type { Shard } from '../shard/shard.js';
-import type { Tap } from '../sys/tun.js';
 import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import type { Channel } from '../xen/event_channels.js';
+import type { GuestInterface } from './interface.js';
 import { announcePages } from './static_pages.js';
 
-const PORT_NETFRONT = 1;
-const PORT_TAP = 2;
+/** A queue's share of the RAM: `pages` side by side at `address`, all granted for as long as the link lives. */
+export interface QueueRam {
+  readonly address: number;
+  readonly pages: number;
+  readonly layout: NetfrontLayout;
+  /** As NetfrontOptions.grefs. */
+  readonly grefs?: number;
+}
 
 export interface LinkParts {
   readonly arena: Arena;
   readonly loops: Loops;
   readonly shard: Shard;
-  /** `pages` side by side at `address`, all of them granted under the layout's references for as long as the link lives. */
-  readonly ram: {
-    readonly address: number;
-    readonly pages: number;
-    readonly layout: NetfrontLayout;
-    /** As NetfrontOptions.grefs. */
-    readonly grefs?: number;
-  };
-  readonly tap: Tap;
+  /** As many queues, offered by the back end. */
+  readonly queues: readonly QueueRam[];
+  /** With a descriptor for each queue. */
+  readonly tap: GuestInterface;
   readonly frontend: Frontend;
   readonly offer: BackendOffer;
   /** A new event channel that the back end can bind. */
@@ -52,21 +52,40 @@ export interface LinkParts {
  * back end said.
  */
 export async function link(parts: LinkParts): Promise<number> {
-  const { arena, loops, shard, tap, frontend, offer } = parts;
-  const { address: ram, pages: ramPages, layout, grefs = 0 } = parts.ram;
-  const at = (page: number) => ram + page * PAGE_SIZE;
-  for (const page of [PAGE_TX_RING, PAGE_RX_RING, PAGE_CTRL_RING]) loops.initRing(at(page));
+  const { arena, loops, frontend, offer } = parts;
+  const [{ address, layout }] = parts.queues;
+  const controlRing = address + PAGE_CTRL_RING * PAGE_SIZE;
+  loops.initRing(controlRing);
+  const control = offer.control ? parts.openChannel() : undefined;
+  const queues = [];
+  for (const [q, ram] of parts.queues.entries()) queues.push(await linkQueue(parts, ram, q));
+  await frontend.connect({
+    queues,
+    control: control && { ref: layout.reference(PAGE_CTRL_RING), eventPort: control.port },
+  });
+  if (!control) return 0;
+  const client = new ControlFront(arena, loops, controlRing, parts.notifier(control));
+  const layouts = parts.queues.map((queue) => queue.layout);
+  return announcePages(arena, client, address + PAGE_CTRL_LIST * PAGE_SIZE, layouts);
+}
+
+/** One queue of netfront, wired to one queue of the tap: what the kernel sends there goes here, and what comes goes there. */
+async function linkQueue(parts: LinkParts, ram: QueueRam, q: number): Promise<FrontendQueue> {
+  const { arena, loops, shard, tap, offer } = parts;
+  const { layout, grefs = 0 } = ram;
+  const [netfront, wire] = [2 * q + 1, 2 * q + 2];
+  const at = (page: number) => ram.address + page * PAGE_SIZE;
+  for (const page of [PAGE_TX_RING, PAGE_RX_RING]) loops.initRing(at(page));
   const buffers = arena.allocate(stackSize(layout.txBuffers), 'buffers');
   fillBuffers(arena, buffers, at(PAGE_TX_FIRST), layout.txBuffers);
   const channels = Array.from({ length: offer.split ? 2 : 1 }, () => parts.openChannel());
-  const control = offer.control ? parts.openChannel() : undefined;
   await shard.attach({
     kind: 'netfront',
-    id: PORT_NETFRONT,
-    name: 'netfront',
-    ram,
-    ramPages,
-    grefBase: GREF_BASE,
+    id: netfront,
+    name: `netfront ${q}`,
+    ram: ram.address,
+    ramPages: ram.pages,
+    grefBase: grefs === 0 ? layout.reference(0) : 0,
     grefs,
     txRing: at(PAGE_TX_RING),
     rxRing: at(PAGE_RX_RING),
@@ -79,19 +98,14 @@ export async function link(parts: LinkParts): Promise<number> {
   });
   const memory = arena.allocate(TAP_MEMORY, 'tap');
   const block = arena.allocate(PORT_BLOCK, 'descriptors');
-  const tapSpec = { kind: 'tap', id: PORT_TAP, name: tap.name, fd: tap.fd, buffers, header: 0 } as const;
-  await shard.attach({ ...tapSpec, block, memory });
-  await shard.wire(PORT_NETFRONT, PORT_TAP);
-  const controlRef = layout.reference(PAGE_CTRL_RING);
-  await frontend.connect({
+  const fd = tap.fds[q];
+  await shard.attach({ kind: 'tap', id: wire, name: tap.name, fd, buffers, header: 0, block, memory });
+  await shard.wire(netfront, wire);
+  return {
     txRef: layout.reference(PAGE_TX_RING),
     rxRef: layout.reference(PAGE_RX_RING),
     eventPorts: channels.map((channel) => channel.port),
-    control: control && { ref: controlRef, eventPort: control.port },
-  });
-  if (!control) return 0;
-  const client = new ControlFront(arena, loops, at(PAGE_CTRL_RING), parts.notifier(control));
-  return announcePages(arena, client, at(PAGE_CTRL_LIST), layout);
+  };
 }
 
 /** Resolves, with the reason, when a link that was up is no more. `closed`: the connection to xenstore. */

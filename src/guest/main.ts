@@ -22,7 +22,7 @@ async function main(options: GuestMainOptions): Promise<number> {
   };
   process.on('SIGTERM', early);
   const handles = becomeDomain(options.socket, options.request);
-  const guest = await startGuest(handles);
+  const guest = await startGuest(handles, options.request.queues);
   process.off('SIGTERM', early);
   tell({ ok: true, domid: handles.grant.domid });
   const stop = new Promise<number>((resolve) => {

@@ -15,6 +15,13 @@ export const guestRequest = z.strictObject({
   addresses: z.array(z.string().max(64)).max(16).optional(),
   mtu: z.number().int().min(68).max(65521).optional(),
   transfer: z.enum(TRANSFER_NAMES).optional(),
+  queues: z.number().int().min(1).max(GUEST_QUEUES_MAX).optional(),
+  /** What it may send: so many bytes in each interval of µs. */
+  rate: z
+    .strictObject({ bytes: z.number().int().min(1), interval: z.number().int().min(1).max(0xffffffff) })
+    .optional(),
+  /** It may be sender of its own addresses only (IP, ARP, ND). */
+  strictIp: z.boolean().optional(),
 });
 export type GuestRequest = z.infer<typeof guestRequest>;
 

@@ -2,7 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Arena } from '../arena/arena.js';
 import { announcement, type ControlFront, type ControlResponse } from '../netif/control_front.js';
-import { EMBEDDED_LAYOUT, PAGE_CTRL_LIST, pagesToAnnounce } from '../netif/netfront_memory.js';
+import {
+  EMBEDDED_LAYOUT,
+  type NetfrontLayout,
+  PAGE_CTRL_LIST,
+  pagesToAnnounce,
+} from '../netif/netfront_memory.js';
 
 /** ms that a back end may take for one answer. */
 const PATIENCE = 2000;
@@ -10,16 +15,26 @@ const PATIENCE = 2000;
 /**
  * Announces as much as the back end keeps, and returns how many pages that are: 0 when it keeps none, for then the
  * vif's transfer is another. Frames flow all the while; what is not announced is copied by grant. Never throws for
- * what the back end does. `list`: arena address of page PAGE_CTRL_LIST.
+ * what the back end does. `list`: arena address of page PAGE_CTRL_LIST. `layouts`: each queue's.
  */
 export async function announcePages(
   arena: Arena,
   client: ControlFront,
   list: number,
-  layout = EMBEDDED_LAYOUT,
+  layouts: readonly NetfrontLayout[] = [EMBEDDED_LAYOUT],
 ): Promise<number> {
-  const pages = (room: number) => pagesToAnnounce(room, layout);
-  const steps = announcement(arena, list, layout.reference(PAGE_CTRL_LIST), pages);
+  let announced = 0;
+  for (const [queue, layout] of layouts.entries()) {
+    const pages = (room: number) => pagesToAnnounce(room, layout);
+    const steps = announcement(arena, list, layouts[0].reference(PAGE_CTRL_LIST), pages, queue);
+    const n = await drive(client, steps);
+    if (n === 0) break;
+    announced += n;
+  }
+  return announced;
+}
+
+async function drive(client: ControlFront, steps: ReturnType<typeof announcement>): Promise<number> {
   let step = steps.next();
   while (!step.done) {
     client.send(step.value);

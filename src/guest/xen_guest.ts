@@ -13,7 +13,7 @@ import { SetupError } from '../sys/errors.js';
 import { NativePlatform } from '../xen/native/platform.js';
 import { openNativeXenstore } from '../xen/native/xenstore.js';
 import type { XenStore } from '../xen/xenstore.js';
-import { grantRam } from './granted_ram.js';
+import { type GrantedRam, grantRam } from './granted_ram.js';
 import type { RunningGuest } from './guest.js';
 import { announce, openGuestInterface } from './interface.js';
 import { link, lost } from './link.js';
@@ -29,6 +29,8 @@ export interface XenGuestOptions {
   readonly addresses: readonly string[];
   /** Default: the toolstack's word, else 1500. */
   readonly mtu?: number;
+  /** Default 1; fewer where the back end takes no more. */
+  readonly queues?: number;
 }
 
 export interface RunningXenGuest extends RunningGuest {
@@ -64,10 +66,11 @@ export async function joinVif(store: XenStore, options: XenGuestOptions): Promis
   if ((await store.tryRead(`${directory}/state`)) !== String(XenbusStateInitialising)) await frontend.reset();
   const offer = await frontend.discover();
 
-  const arena = Arena.create(ARENA_SIZE);
+  const arena = Arena.create((options.queues ?? 1) * ARENA_SIZE);
   const loops = instantiateLoops(arena);
   const platform = new NativePlatform(arena, loops);
-  const ram = grantRam(arena, Number(backend));
+  const count = Math.min(options.queues ?? 1, offer.queues);
+  const queues = grantQueues(arena, Number(backend), count);
   const shard = new Shard(arena, platform);
   const fail = (error: Error) => {
     process.stderr.write(`netferry: the datapath failed: ${error.stack ?? error.message}\n`);
@@ -76,7 +79,7 @@ export async function joinVif(store: XenStore, options: XenGuestOptions): Promis
   shard.onFailure = fail;
   const undo = async () => {
     await shard.close();
-    ram.close();
+    for (const queue of queues) queue.close();
     platform.close();
     store.close();
   };
@@ -85,13 +88,14 @@ export async function joinVif(store: XenStore, options: XenGuestOptions): Promis
   try {
     const mtu = options.mtu ?? Number((await store.tryRead(`${directory}/mtu`)) ?? MTU);
     const { addresses } = options;
-    const tap = openGuestInterface(options.device, { mac, mtu, addresses: [...addresses], gateway: [] });
+    const settings = { mac, mtu, addresses: [...addresses], gateway: [] };
+    const tap = openGuestInterface(options.device, settings, count);
     const { events } = shard;
     announced = await link({
       arena,
       loops,
       shard,
-      ram,
+      queues,
       tap,
       frontend,
       offer,
@@ -112,6 +116,18 @@ export async function joinVif(store: XenStore, options: XenGuestOptions): Promis
       await undo();
     },
   };
+}
+
+/** Pages for each queue. Throws what grantRam throws; nothing is left then. */
+function grantQueues(arena: Arena, backend: number, count: number): GrantedRam[] {
+  const queues: GrantedRam[] = [];
+  try {
+    while (queues.length < count) queues.push(grantRam(arena, backend));
+  } catch (error) {
+    for (const queue of queues) queue.close();
+    throw error;
+  }
+  return queues;
 }
 
 /** The driver that the kernel has bound to a vif of ours, if any. */

@@ -108,15 +108,16 @@ export function writeList(arena: Arena, list: number, pages: readonly StaticPage
 /**
  * Announces as many pages as the back end keeps: asks how many, then lists them, a page of entries at a time. Yields
  * requests, takes their answers, and returns how many pages were announced. `pages` gives the most useful ones first,
- * at most `room`. `list`: arena address of a granted page, `reference` its grant.
+ * at most `room`. `list`: arena address of a granted page, `reference` its grant. `queue`: whose pages they are.
  */
 export function* announcement(
   arena: Arena,
   list: number,
   reference: number,
   pages: (room: number) => readonly StaticPage[],
+  queue = 0,
 ): Generator<ControlRequest, number, ControlResponse> {
-  const size = yield [XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 0];
+  const size = yield [XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, queue];
   if (size.status !== XEN_NETIF_CTRL_STATUS_SUCCESS || size.data === 0) return 0;
   const wanted = pages(size.data);
   const most = PAGE_SIZE / XEN_NETIF_GREF_SIZE;
@@ -124,7 +125,7 @@ export function* announcement(
   while (done < wanted.length) {
     const some = wanted.slice(done, done + most);
     writeList(arena, list, some);
-    const added = yield [XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, 0, reference, some.length];
+    const added = yield [XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, queue, reference, some.length];
     if (added.status !== XEN_NETIF_CTRL_STATUS_SUCCESS) break; // the others are copied by grant
     done += some.length;
   }

@@ -14,11 +14,16 @@ import {
 import { SetupError } from '../sys/errors.js';
 import type { XenStore } from '../xen/xenstore.js';
 
-export interface FrontendOffer {
+export interface FrontendQueue {
   readonly txRef: number;
   readonly rxRef: number;
   /** One local port, or TX then RX. */
   readonly eventPorts: readonly number[];
+}
+
+export interface FrontendOffer {
+  /** One, or as many as the back end takes. */
+  readonly queues: readonly FrontendQueue[];
   readonly control?: { readonly ref: number; readonly eventPort: number } | undefined;
   /** Only the groups listed with NetfrontPort.multicast are wanted. */
   readonly multicastControl?: boolean;
@@ -34,6 +39,8 @@ export interface BackendOffer {
   readonly control: boolean;
   /** Keeps a list of multicast groups. */
   readonly multicast: boolean;
+  /** Queues that it takes at most. */
+  readonly queues: number;
 }
 
 /** ms to wait for the other half. */
@@ -71,18 +78,14 @@ export class Frontend {
       split: await flag('feature-split-event-channels'),
       control: await flag('feature-ctrl-ring'),
       multicast: await flag('feature-multicast-control'),
+      queues: Number((await this.#store.tryRead(`${this.#backend}/multi-queue-max-queues`)) ?? 1) || 1,
     };
   }
 
   /** Announces rings and features; resolves when the back end serves them. Throws SetupError with its reason. */
   async connect(offer: FrontendOffer): Promise<void> {
-    const [tx, rx] = offer.eventPorts;
     const keys: Record<string, string> = {
-      'tx-ring-ref': String(offer.txRef),
-      'rx-ring-ref': String(offer.rxRef),
-      ...(rx === undefined
-        ? { 'event-channel': String(tx) }
-        : { 'event-channel-tx': String(tx), 'event-channel-rx': String(rx) }),
+      ...queueKeys(offer.queues),
       ...(offer.control && {
         'ctrl-ring-ref': String(offer.control.ref),
         'event-channel-ctrl': String(offer.control.eventPort),
@@ -158,4 +161,22 @@ export class Frontend {
       this.#changed = resolve;
     });
   }
+}
+
+/** A single queue's stand in the directory itself. */
+function queueKeys(queues: readonly FrontendQueue[]): Record<string, string> {
+  const [first, ...more] = queues;
+  if (more.length === 0) return ringKeys(first, '');
+  const each = queues.map((queue, q) => ringKeys(queue, `queue-${q}/`));
+  return Object.assign({ 'multi-queue-num-queues': String(queues.length) }, ...each);
+}
+
+function ringKeys(
+  { txRef, rxRef, eventPorts: [tx, rx] }: FrontendQueue,
+  place: string,
+): Record<string, string> {
+  const channels =
+    rx === undefined ? { 'event-channel': tx } : { 'event-channel-tx': tx, 'event-channel-rx': rx };
+  const keys = { 'tx-ring-ref': txRef, 'rx-ring-ref': rxRef, ...channels };
+  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${place}${key}`, String(value)]));
 }

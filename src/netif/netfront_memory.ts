@@ -29,10 +29,12 @@ export interface NetfrontLayout {
   /** Of a page, under which the back end may access it. */
   reference(page: number): number;
 }
-export const EMBEDDED_LAYOUT: NetfrontLayout = {
-  txBuffers: TX_BUFFERS,
-  reference: (page) => GREF_BASE + page,
-};
+/** Of queue number `queue` of an embedded guest. */
+export function embeddedLayout(queue: number): NetfrontLayout {
+  const first = GREF_BASE + queue * RAM_PAGES_NEEDED;
+  return { txBuffers: TX_BUFFERS, reference: (page) => first + page };
+}
+export const EMBEDDED_LAYOUT = embeddedLayout(0);
 
 /**
  * Grants everything to domain 0 for the life of the guest: rings and receive pages writable, transmit pages not.

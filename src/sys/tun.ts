@@ -46,19 +46,34 @@ export function openTap(name: string, { multiQueue = false } = {}): Tap {
   }
   const fd = openDevice();
   try {
-    const request = new DataView(new ArrayBuffer(IFREQ_SIZE));
-    Buffer.from(request.buffer).write(name);
-    const queues = multiQueue ? IFF_MULTI_QUEUE : 0;
-    request.setUint16(IFREQ_FLAGS, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL | queues, true);
-    check('ioctl TUNSETIFF', ioctlBuffer(fd, TUNSETIFF, new Uint8Array(request.buffer)), name, IFF_HINT);
-    const size = new Int32Array([VIRTIO_NET_HDR_V1_SIZE]);
-    check('ioctl TUNSETVNETHDRSZ', ioctlBuffer(fd, TUNSETVNETHDRSZ, size), name);
-    check('ioctl TUNSETOFFLOAD', ioctlNumber(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), name);
+    setUp(fd, name, IFF_TUN_EXCL | (multiQueue ? IFF_MULTI_QUEUE : 0));
     return { fd, name };
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+}
+
+/** Another queue of a tap that was opened with `multiQueue`; its descriptor. Throws as openTap. */
+export function openTapQueue(name: string): number {
+  const fd = openDevice();
+  try {
+    setUp(fd, name, IFF_MULTI_QUEUE);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function setUp(fd: number, name: string, flags: number): void {
+  const request = new DataView(new ArrayBuffer(IFREQ_SIZE));
+  Buffer.from(request.buffer).write(name);
+  request.setUint16(IFREQ_FLAGS, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags, true);
+  check('ioctl TUNSETIFF', ioctlBuffer(fd, TUNSETIFF, new Uint8Array(request.buffer)), name, IFF_HINT);
+  const size = new Int32Array([VIRTIO_NET_HDR_V1_SIZE]);
+  check('ioctl TUNSETVNETHDRSZ', ioctlBuffer(fd, TUNSETVNETHDRSZ, size), name);
+  check('ioctl TUNSETOFFLOAD', ioctlNumber(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), name);
 }
 
 function openDevice(): number {

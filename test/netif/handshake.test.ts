@@ -8,7 +8,7 @@ import type { FrontendKeys, FrontendSettings } from '../../src/netif/frontend_ke
 import type { VifConnector } from '../../src/netif/vif_connector.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 
-const RINGS: FrontendOffer = { txRef: 9, rxRef: 10, eventPorts: [1, 2] };
+const RINGS: FrontendOffer = { queues: [{ txRef: 9, rxRef: 10, eventPorts: [1, 2] }] };
 
 class Recorder implements VifConnector {
   readonly keys: FrontendKeys[] = [];
