@@ -56,9 +56,9 @@ export async function link(parts: LinkParts): Promise<number> {
   const [{ address, layout }] = parts.queues;
   const controlRing = address + PAGE_CTRL_RING * PAGE_SIZE;
   loops.initRing(controlRing);
-  const control = offer.control ? parts.openChannel() : undefined;
   const queues = [];
   for (const [q, ram] of parts.queues.entries()) queues.push(await linkQueue(parts, ram, q));
+  const control = offer.control ? parts.openChannel() : undefined;
   await frontend.connect({
     queues,
     control: control && { ref: layout.reference(PAGE_CTRL_RING), eventPort: control.port },
