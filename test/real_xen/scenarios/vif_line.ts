@@ -45,10 +45,12 @@ export const scenario: Scenario = {
 
     lab.step('mac: its own alone');
     const spoofed = await dropped();
-    await guest.ok('ip link set eth0 address 00:16:3e:ff:ff:ff');
+    const become = (mac: string) =>
+      guest.ok(`ip link set eth0 down && ip link set eth0 address ${mac} && ip link set eth0 up`);
+    await become('00:16:3e:ff:ff:ff');
     assert.match((await guest.run(`ping -c 2 -W 2 ${HOST.v4}`)).stdout, / 0 received/);
     assert.ok((await dropped()) > spoofed);
-    await guest.ok(`ip link set eth0 address ${(await row()).mac}`);
+    await become((await row()).mac);
 
     lab.step('rate: what it sends is bounded, what it receives is not');
     const speed = async (args: string) => {
