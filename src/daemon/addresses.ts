@@ -1,5 +1,5 @@
 /** Who has which MAC and IP address: nothing is given twice. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { SetupError } from '../sys/errors.js';
 import { type Cidr, formatAddress, parseCidr } from '../sys/inet.js';
 
@@ -22,6 +22,13 @@ export function formatMac(bytes: Uint8Array): string {
 /** A locally administered unicast MAC. */
 export function randomMac(): string {
   const bytes = randomBytes(6);
+  bytes[0] = (bytes[0] & 0xfc) | 0x02;
+  return formatMac(bytes);
+}
+
+/** A locally administered unicast MAC, the same for the same words. */
+export function lastingMac(...words: readonly string[]): string {
+  const bytes = createHash('sha256').update(words.join('\0')).digest().subarray(0, 6);
   bytes[0] = (bytes[0] & 0xfc) | 0x02;
   return formatMac(bytes);
 }

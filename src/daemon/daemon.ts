@@ -21,7 +21,7 @@ import type { Claim } from './claim.js';
 import { type Controlled, ControlServer } from './control_server.js';
 import { SOCKETS } from './directory.js';
 import { EmbeddedMachine } from './embedded_machine.js';
-import { HostPort } from './host_port.js';
+import { HostPort, hostMac } from './host_port.js';
 import { KernelNetwork } from './kernel_network.js';
 import { type Log, openLog } from './log.js';
 import type { Machine } from './machine.js';
@@ -121,7 +121,7 @@ class RunningDaemon implements Daemon {
     const book = new AddressBook(host?.addresses ?? []);
     if (host) {
       book.claimAddresses('the host', host.addresses);
-      const mac = book.claimMac('the host', undefined);
+      const mac = book.claimMac('the host', hostMac(host.name));
       this.#host = await HostPort.open(datapath, host, mac, kernelOptions.uplink !== undefined);
       const opened = this.#host;
       this.#own(() => opened.close());

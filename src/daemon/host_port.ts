@@ -1,13 +1,30 @@
 /** The host's own place in the network: a tap in the daemon's network namespace, attached like any other port. */
-import { closeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import type { PortCounters } from '../datapath/counters.js';
 import { SetupError } from '../sys/errors.js';
 import { addressAdd, linkInfo, linkSet } from '../sys/netlink.js';
 import { openTap } from '../sys/tun.js';
-import { parseMac } from './addresses.js';
+import { lastingMac, parseMac } from './addresses.js';
 import type { HostOptions } from './options.js';
 import { type AttachedTap, attachTap, type Datapath } from './tap.js';
 import { Undo } from './undo.js';
+
+/** Which machine this is; else which boot of it. */
+const IDS = ['/etc/machine-id', '/proc/sys/kernel/random/boot_id'];
+
+/**
+ * The MAC of the host port of that name: the same at each start, for guests that live through a restart go on sending
+ * to it. Undefined where this machine has no name of its own.
+ */
+export function hostMac(name: string): string | undefined {
+  for (const path of IDS) {
+    try {
+      const id = readFileSync(path, 'utf8').trim();
+      if (id) return lastingMac('netferry', id, name);
+    } catch {} // there may be none
+  }
+  return undefined;
+}
 
 export class HostPort {
   readonly name: string;

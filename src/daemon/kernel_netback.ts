@@ -63,9 +63,9 @@ const MODPROBE_TIMEOUT = 5000;
 /** Whether the module would be loaded with the first vif, because it is there and not blacklisted. */
 export function comesByItself(): Promise<boolean> {
   return new Promise((resolve) => {
-    const args = ['--use-blacklist', '--resolve-alias', ALIAS];
+    const args = ['--dry-run', '--verbose', '--use-blacklist', ALIAS];
     execFile('modprobe', args, { timeout: MODPROBE_TIMEOUT }, (error, stdout) => {
-      resolve(!error && stdout.includes('xen_netback'));
+      resolve(!error && /^insmod .*xen[-_]netback/m.test(stdout));
     });
   });
 }

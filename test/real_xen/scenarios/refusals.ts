@@ -50,7 +50,7 @@ export const scenario: Scenario = {
 
     lab.step('all there');
     // Where the module can be found by its alias, it would come with the first vif.
-    await dom0.ok('mkdir -p /etc/modprobe.d && echo blacklist xen-netback >/etc/modprobe.d/netferry.conf');
+    await dom0.ok('mkdir -p /etc/modprobe.d && echo blacklist xen_netback >/etc/modprobe.d/netferry.conf');
     lab.defer(() => dom0.run('rm /etc/modprobe.d/netferry.conf'));
     const doctor = await dom0.ok(`${NETFERRY} doctor`, 60);
     for (const row of [
