@@ -22,7 +22,8 @@ if (files.length === 0) {
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim();
 let failed = 0;
 const skipped = new Set();
-const events = run({ files, concurrency: 1 });
+// A file whose processes outlive a failure would never end.
+const events = run({ files, concurrency: 1, timeout: 600_000 });
 events.on('test:fail', ({ todo }) => {
   if (todo === undefined) failed++;
 });

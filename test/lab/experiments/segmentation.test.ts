@@ -76,6 +76,7 @@ test('stopped in the midst: an error, and nothing is left behind', async (t) => 
   const before = leftovers();
   const stopper = new AbortController();
   const stage = await offloads('persistent', stopper.signal);
+  t.after(() => stage.stop());
   setTimeout(() => stopper.abort(), 300);
   await assert.rejects(stage.run(ON, 100e9), { name: 'AbortError' });
   await stage.stop();
