@@ -59,6 +59,7 @@ export async function startNetferry(
     options.signal?.throwIfAborted();
     const hub = await spaces.add();
     await options.prepare?.(hub);
+    options.signal?.throwIfAborted(); // `stop` has run already then, and would not see the daemon
     const program = [process.execPath, ...(options.node ?? []), BIN, '--dir', directory];
     const daemon = hub.spawn([
       ...program,
