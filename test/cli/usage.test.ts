@@ -1,6 +1,7 @@
 /** Typing errors: one line that says what is wrong, one that says what to do, exit code 2, nothing touched. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseRate } from '../../src/cli/options.js';
 import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { netferry } from './fake.js';
 
@@ -10,7 +11,8 @@ const NAME_HINT = '1 to 32 of a-z, 0-9 and -, no - at either end';
 const MTU_HINT = 'a number from 68 to 65521';
 
 const run = (...options: string[]) => ['guest', 'run', 'web', ...options];
-const rows: [args: string[], message: string, hint: string][] = [
+type Row = [args: string[], message: string, hint: string];
+const rows: Row[] = [
   [run('--mac', '02:00:00:00:00'), '"02:00:00:00:00" is not a MAC address', MAC_HINT],
   [run('--mac', '02-00-00-00-00-01'), '"02-00-00-00-00-01" is not a MAC address', MAC_HINT],
   [run('--mac', '02:00:00:00:00:0g'), '"02:00:00:00:00:0g" is not a MAC address', MAC_HINT],
@@ -29,6 +31,27 @@ const rows: [args: string[], message: string, hint: string][] = [
   [run('--mtu', '67'), '"67" is not an MTU', MTU_HINT],
   [run('--mtu', '65522'), '"65522" is not an MTU', MTU_HINT],
   [run('--mtu', '1e3'), '"1e3" is not an MTU', MTU_HINT],
+  ...['0', '17', '-1', '2.0', ''].map(
+    (text): Row => [run('--queues', text), `"${text}" is not a number of queues`, 'from 1 to 16'],
+  ),
+  ...[
+    '10',
+    '10Mb',
+    '10 Mb/s',
+    '0Mb/s',
+    '10mb/s',
+    '-1Mb/s',
+    '1b/s@1us',
+    '10Mb/s@',
+    '10Mb/s@0ms',
+    '10Mb/s@1h',
+  ].map(
+    (text): Row => [
+      run('--rate', text),
+      `"${text}" is not a rate`,
+      'write it like 10Mb/s, 1MB/s or 1MB/s@20ms',
+    ],
+  ),
   [run('--transfer', 'flip'), '"flip" is not a transfer', `known: ${TRANSFER_NAMES.join(', ')}`],
   [run('--'), 'there is no command after --', 'netferry guest run NAME -- COMMAND…'],
   [
@@ -86,6 +109,17 @@ for (const [args, message, hint] of rows) {
     assert.deepEqual(await netferry(args), { code: 2, out: '', err: `netferry: ${message}\n  ${hint}\n` });
   });
 }
+
+test('rates are those of xl', () => {
+  for (const [text, bytes, interval] of [
+    ['10Mb/s', 62_500, 50_000],
+    ['1MB/s@20ms', 20_000, 20_000],
+    ['250KB/s@1s', 250_000, 1_000_000],
+    ['1GB/s@100us', 100_000, 100],
+    ['999B/s', 49, 50_000],
+  ] as const)
+    assert.deepEqual(parseRate(text), { bytes, interval }, text);
+});
 
 test('--help of every command answers on stdout with exit code 0; those with options have examples', async () => {
   const commands = [

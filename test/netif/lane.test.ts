@@ -17,12 +17,18 @@ import {
 } from '../../src/netif/netfront_memory.js';
 import type { TransferName } from '../../src/transfer/transfer.js';
 import { countersOf, dropsOf } from '../support/drops.js';
-import { ALL_FEATURES, Machine } from '../support/machine.js';
+import { ALL_FEATURES, type GuestOptions, Machine } from '../support/machine.js';
 import { BROADCAST, blankFrame, macOf, plainFrame } from '../support/packets.js';
 import { pick, type Random, randomSource, seedOf } from '../support/random.js';
 
 /** Two guests that write their rings themselves. */
-function pair(options: { direct: boolean; features?: number; transfers?: readonly TransferName[] }) {
+function pair(options: {
+  direct: boolean;
+  features?: number;
+  transfers?: readonly TransferName[];
+  /** Of the second guest. */
+  held?: GuestOptions;
+}) {
   let passed = 0;
   const count = (loops: Loops): Loops => ({
     ...loops,
@@ -33,9 +39,9 @@ function pair(options: { direct: boolean; features?: number; transfers?: readonl
     },
   });
   const machine = new Machine(1 << 29, count);
-  const { direct, features = ALL_FEATURES, transfers = ['persistent', 'persistent'] } = options;
+  const { direct, features = ALL_FEATURES, transfers = ['persistent', 'persistent'], held } = options;
   const guests = ['a', 'b'].map((name, i) =>
-    machine.addBareGuest(name, { direct, features, transfer: transfers[i] }),
+    machine.addBareGuest(name, { direct, features, transfer: transfers[i], ...(i === 1 ? held : {}) }),
   );
   const [a, b] = guests;
   return { machine, guests, a, b, passed: () => passed };
@@ -113,16 +119,28 @@ function noMarks({ arena }: Machine, table: number, grants: number): void {
 }
 
 describe('the direct lane', () => {
-  const worlds: [number, TransferName, TransferName][] = [
+  const worlds: [number, TransferName, TransferName, GuestOptions?][] = [
     [ALL_FEATURES, 'persistent', 'persistent'],
     [0, 'persistent', 'persistent'],
     [ALL_FEATURES, 'grant-copy', 'grant-copy'],
     [ALL_FEATURES, 'persistent', 'grant-copy'],
+    [ALL_FEATURES, 'persistent', 'persistent', { addresses: ['10.0.0.1'] }],
+    [ALL_FEATURES, 'grant-copy', 'persistent', { rate: { bytes: 3000, interval: 5000 } }],
+    [
+      ALL_FEATURES,
+      'persistent',
+      'grant-copy',
+      { rate: { bytes: 9000, interval: 1000 }, addresses: ['fd00::/8'] },
+    ],
   ];
-  for (const [features, ...transfers] of worlds) {
-    test(`20,000 rounds with it and without end alike (features ${features}, ${transfers.join(' and ')})`, () => {
+  for (const [features, one, other, held] of worlds) {
+    const transfers = [one, other];
+    const what = `features ${features}, ${one} and ${other}${held ? `, one ${Object.keys(held)}` : ''}`;
+    test(`20,000 rounds with it and without end alike (${what})`, () => {
       const seed = seedOf();
-      const worlds = [true, false].map((direct) => pair({ direct, features, transfers }));
+      const worlds = [true, false].map((direct) =>
+        pair({ direct, features, transfers, ...(held && { held }) }),
+      );
       const randoms = worlds.map(() => randomSource(seed));
       for (let round = 0; round < 20_000; round++) {
         const seen = worlds.map((world, w) => {
@@ -145,7 +163,7 @@ describe('the direct lane', () => {
             assert.ok(seen[0][g].ram().equals(seen[1][g].ram()), `${when}: other bytes in its RAM`);
         }
       }
-      assert.ok(worlds[0].passed() > 5000, `only ${worlds[0].passed()} frames took the lane`);
+      assert.ok(worlds[0].passed() > (held ? 3000 : 5000), `only ${worlds[0].passed()} frames took the lane`);
       assert.equal(worlds[1].passed(), 0);
       for (const { machine, guests } of worlds)
         for (const { domain } of guests) noMarks(machine, domain.table, domain.grants);

@@ -10,6 +10,7 @@ import { RING_ENTRIES, RING_RSP_PROD } from '../../src/abi/ring.js';
 import type { Loops } from '../../src/arena/loops.js';
 import { PAGE_RX_FIRST, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
 import type { TransferName } from '../../src/transfer/transfer.js';
+import type { BareGuest } from '../support/bare_guest.js';
 import { type HostileGuest, Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
 import { type Random, randomSource, seedOf } from '../support/random.js';
@@ -26,7 +27,8 @@ class Killer {
   torn = 0;
   readonly #random: Random;
   machine: Machine | undefined;
-  guests: HostileGuest[] = [];
+  /** Every pair of rings. */
+  queues: BareGuest[] = [];
 
   constructor(random: Random) {
     this.#random = random;
@@ -62,7 +64,7 @@ class Killer {
 
   restore(): void {
     assert.ok(this.image && this.machine);
-    for (const [i, guest] of this.guests.entries())
+    for (const [i, guest] of this.queues.entries())
       this.machine.arena.u8.set(this.image[i], guest.ram + FIRST * 4096);
     this.image = undefined;
   }
@@ -70,7 +72,7 @@ class Killer {
   #images(): Buffer[] {
     assert.ok(this.machine);
     const { u8 } = this.machine.arena;
-    return this.guests.map(({ ram }) =>
+    return this.queues.map(({ ram }) =>
       Buffer.from(u8.slice(ram + FIRST * 4096, ram + (FIRST + PAGES) * 4096)),
     );
   }
@@ -92,7 +94,7 @@ class Killer {
   }
 }
 
-/** What a guest sent and got. A frame is known by the number in its last four octets. */
+/** What a queue of a guest sent and got. A frame is known by the number in its last four octets. */
 class Ledger {
   readonly sent = new Set<number>();
   readonly got = new Map<number, number>();
@@ -101,9 +103,9 @@ class Ledger {
   received = 0;
   emptied = 0;
   readonly #machine: Machine;
-  readonly guest: HostileGuest;
+  readonly guest: BareGuest;
 
-  constructor(machine: Machine, guest: HostileGuest) {
+  constructor(machine: Machine, guest: BareGuest) {
     this.#machine = machine;
     this.guest = guest;
   }
@@ -153,22 +155,30 @@ class Ledger {
 const TRANSFERS: readonly TransferName[] = ['persistent', 'grant-copy', 'static', 'map'];
 
 describe('a successor over the rings of a killed back end', () => {
-  for (const transfer of TRANSFERS) {
-    test(`delivers every frame, answers every request once (${transfer})`, () => {
+  const worlds = [
+    ...TRANSFERS.map((transfer) => ({ transfer, queues: 1 })),
+    { transfer: 'persistent', queues: 3 },
+  ] as const;
+  for (const { transfer, queues: count } of worlds) {
+    test(`delivers every frame, answers every request once (${transfer}, ${count} queues)`, () => {
       const seed = seedOf();
       const random = randomSource(seed);
       const killer = new Killer(random);
       const machine = new Machine(1 << 28, (loops) => killer.wrap(loops));
-      const guests = ['a', 'b', 'c'].map((name) => machine.addBareGuest(name, { transfer }));
-      const ledgers = guests.map((guest) => new Ledger(machine, guest));
+      const guests = ['a', 'b', 'c'].map((name) =>
+        machine.addBareGuest(name, { transfer, queues: count, txBuffers: 16 }),
+      );
+      const queues = guests.flatMap((guest) => guest.queues);
+      const ledgers = queues.map((queue) => new Ledger(machine, queue));
       killer.machine = machine;
-      killer.guests = guests;
+      killer.queues = queues;
       let number = 0;
       const act = (slow: boolean) => {
         for (const ledger of ledgers) {
           const { guest } = ledger;
           for (let i = random(40); i > 0 && guest.txProd - guest.txAnswered < 250; i--) {
-            const to = guests[(guests.indexOf(guest) + 1 + random(2)) % 3];
+            const own = guests.findIndex(({ mac }) => mac === guest.mac);
+            const to = guests[(own + 1 + random(2)) % 3];
             ledger.send(number++, to, [60, 1514, 3500, 4096][random(4)], random(0x10000));
           }
           guest.publishTx();
