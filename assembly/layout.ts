@@ -87,3 +87,5 @@ export const BURST = 64;
 /** Ports of one datapath. Ids 1 … PORTS_MAX - 1; 0 is nobody. */
 export const PORTS_MAX = 512;
 export const PAGE_SIZE = 4096;
+/** Bytes for a private copy of a frame: a page for each of FRAGS_MAX fragments. */
+export const BOUNCE_STRIDE = 98304;

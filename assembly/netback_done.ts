@@ -4,6 +4,7 @@ import { NETIF_RSP_ERROR, NETIF_RSP_OKAY } from '../src/abi/netif';
 import { DROP_BAD_GRANT, DROP_PORT_GONE } from './counters';
 import { fragOf } from './frame';
 import {
+  BOUNCE_STRIDE,
   F_COOKIE,
   F_COOKIE2,
   F_NFRAGS,
@@ -19,6 +20,7 @@ import {
   G_GREF,
   G_LEN,
   G_OFF,
+  PAGE_SIZE,
   S_STATUS,
   S_TAG,
   VERDICT_DROP,
@@ -97,7 +99,8 @@ export function settleAll(counters: u32, list: u32, n: u32): void {
 
 /**
  * Segments that bring the rest of the pending frames of list[0 … n) into private memory, for receivers that
- * cannot take grants: frame number k of the port (its place behind `frames`) uses `bounce` + k × 64 KiB.
+ * cannot take grants: frame number k of the port (its place behind `frames`) uses `bounce` + k × BOUNCE_STRIDE, a page
+ * a fragment, in which the bytes lie as in the guest's page: so a copy never crosses pages, and Xen does each in one go.
  * Starts at index `from`; returns the next index in the low half and the number of segments in the high half.
  */
 export function netbackBounce(nb: u32, list: u32, from: u32, n: u32, frames: u32, bounce: u32): u32 {
@@ -109,14 +112,13 @@ export function netbackBounce(nb: u32, list: u32, from: u32, n: u32, frames: u32
     const frame = load<u32>(list + (i << 2));
     // Not by F_SETTLED: a group frame that went to one receiver has others to go to.
     if (load<u32>(frame + F_VERDICT) >= <u32>VERDICT_DROP) continue;
-    let to = bounce + ((frame - frames) / FRAME_SIZE) * 65536;
+    const to = bounce + ((frame - frames) / FRAME_SIZE) * BOUNCE_STRIDE;
     const frags = load<u32>(frame + F_NFRAGS);
     for (let k: u32 = 0; k < frags; k++) {
       const frag = fragOf(frame, k);
       const length = <u32>load<u16>(frag, G_LEN);
-      const at = to;
-      to += length; // each has its own place, also when this is not the first time (a page may have been taken back)
       if (length == 0 || load<u32>(frag, G_ADDR) != 0) continue;
+      const at = to + k * PAGE_SIZE + load<u16>(frag, G_OFF);
       const seg = segAt(segs, nsegs++);
       segSource(seg, 0, load<u32>(frag, G_GREF), load<u16>(frag, G_OFF), load<u16>(frag, G_DOM));
       segTarget(seg, at, 0, 0, 0);

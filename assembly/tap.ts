@@ -58,7 +58,9 @@ export function tapPrepareReads(tap: u32, list: u32, n: u32): u32 {
     store<u32>(frame + F_COOKIE, buffer);
     const iov = iovs + i * IOV_STRIDE;
     iovec(iov, base, frame + F_VNET, VNET_SIZE + header);
-    iovec(iov + 16, base, buffer, TAP_BUFFER_SIZE);
+    // Where it would lie had the header bytes come along: pages of the frame are pages of the buffer, and a grant copy
+    // into a guest's page reads a single page.
+    iovec(iov + 16, base, buffer + header, TAP_BUFFER_SIZE - header);
   }
   return n;
 }
@@ -76,7 +78,7 @@ export function tapFinishRead(tap: u32, frame: u32, result: i32): bool {
   const header = min(length, load<u32>(tap + TAP_HEADER));
   store<u32>(frame + F_LEN, length);
   store<u32>(frame + F_HDR_LEN, header);
-  frameRest(frame, buffer, length - header);
+  frameRest(frame, buffer + load<u32>(tap + TAP_HEADER), length - header);
   store<u16>(frame, 1, V_NUM_BUFFERS);
   if (length < ETH_HLEN || length > 0xffff) {
     store<u32>(frame + F_SETTLED, 1);

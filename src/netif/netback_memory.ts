@@ -4,7 +4,7 @@
  */
 import { CT_HEADROOM, CT_MCAST_ON, CT_SIZE, HEADROOM_MOST } from '../../assembly/control_layout.js';
 import { COUNTERS_SIZE } from '../../assembly/counters.js';
-import { BURST, SEG_SIZE } from '../../assembly/layout.js';
+import { BOUNCE_STRIDE, BURST, SEG_SIZE } from '../../assembly/layout.js';
 import { RATE_SIZE, SET_LIST_SIZE, SET_LISTS } from '../../assembly/netif_layout.js';
 import { SENDERS_SIZE } from '../../assembly/senders_layout.js';
 import type { Arena } from '../arena/arena.js';
@@ -32,8 +32,8 @@ export function queueState(memory: number, queues: number, q: number): number {
   return q === 0 ? memory : memory + states(queues) + (q - 1) * QUEUE_MEMORY;
 }
 
-/** Private copies of frames for receivers that cannot take grants: 64 KiB a descriptor, touched only then. */
-export const BOUNCE_SIZE = BURST * 65536;
+/** Private copies of frames for receivers that cannot take grants, touched only then. */
+export const BOUNCE_SIZE = BURST * BOUNCE_STRIDE;
 /** Copy segments of one datapath thread, shared by its ports. */
 export const SEGMENTS_MAX = 4096;
 export const SEGMENTS_SIZE = SEGMENTS_MAX * SEG_SIZE;
