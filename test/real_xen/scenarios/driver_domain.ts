@@ -64,6 +64,9 @@ export const scenario: Scenario = {
     await daemon.kill();
     await driver.ok(`rm ${LOG}`);
     const again = await up();
+    await driver.until(`grep -q 'goes on' ${LOG}`, 30).catch(async (error: unknown) => {
+      throw new Error(`${error}: ${(await driver.run(`cat ${LOG}`)).stdout}`);
+    });
     assert.match(await guest.ok(`ping -c 5 -i 0.3 -W 10 ${HOST.v4}`, 90), / 5 received/);
     await guest.shutdown();
     await again.kill();
