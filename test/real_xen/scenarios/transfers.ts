@@ -49,6 +49,7 @@ export const scenario: Scenario = {
       for (const { name, counters } of after)
         assert.equal(counters?.drops['bad-grant'] ?? 0, 0, `${name}: ${JSON.stringify(counters?.drops)}`);
     }
-    for (const guest of guests) assert.doesNotMatch(await guest.ok('dmesg'), /in use by backend|disabled for further use/i);
+    for (const guest of guests)
+      assert.doesNotMatch(await guest.ok('dmesg'), /in use by backend|disabled for further use/i);
   },
 };
