@@ -3,6 +3,7 @@
  *
  *   --list        the scenarios
  *   --all         those too that run only when they are named
+ *   --jobs N      boots at a time (default: 1); each keeps one CPU busy
  *   --backend kernel   guests are carried by the kernel's netback and a bridge: to see whose a fault is
  *   --counted     time is a count of instructions in all boots, see protocol.ts
  *   --results D   where consoles and logs go (default: dist/xen-results)
@@ -32,6 +33,7 @@ const { values, positionals } = parseArgs({
   options: {
     list: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
+    jobs: { type: 'string', default: '1' },
     counted: { type: 'boolean', default: false },
     backend: { type: 'string', default: 'netferry' },
     results: { type: 'string', default: join(ROOT, 'dist/xen-results') },
@@ -64,10 +66,15 @@ async function main(): Promise<number> {
     console.error('--backend is netferry or kernel');
     return 2;
   }
+  const jobs = Number(values.jobs);
+  if (!Number.isInteger(jobs) || jobs < 1) {
+    console.error('--jobs is a number of boots');
+    return 2;
+  }
   const results = new Results(resolve(values.results));
   try {
     const images = await provide();
-    if (typeof images !== 'string') return await runAll(images, results, wanted);
+    if (typeof images !== 'string') return await runAll(images, results, wanted, jobs);
     for (const { name } of wanted)
       results.add({ scenario: name, outcome: 'skipped', seconds: 0, message: images });
   } catch (error) {
@@ -79,13 +86,18 @@ async function main(): Promise<number> {
   return results.close();
 }
 
-async function runAll(images: Images, results: Results, wanted: readonly Wanted[]): Promise<number> {
+async function runAll(
+  images: Images,
+  results: Results,
+  wanted: readonly Wanted[],
+  jobs: number,
+): Promise<number> {
   const runner = new Runner(images, results, values.backend === 'kernel' ? 'kernel' : 'netferry');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void runner.stop(`stopped by ${signal}`));
   }
-  await runner.run(wanted);
-  for (const left of ['.overlay.cpio', '.guest.cpio']) rmSync(join(results.folder, left), { force: true });
+  await runner.run(wanted, jobs);
+  rmSync(join(results.folder, '.guest.cpio'), { force: true });
   return results.close();
 }
 

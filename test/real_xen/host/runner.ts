@@ -1,4 +1,5 @@
-/** Scenarios over boots: those with equal needs share one, until one of them leaves it unusable. */
+/** Scenarios over boots: those with equal needs share one, until one of them leaves it unusable. Boots may run side by side. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Boot, Plan, Report } from '../protocol.js';
@@ -12,6 +13,11 @@ import type { Results } from './results.js';
 const BOOT_LIMIT = 300;
 /** Seconds of silence from dom0 beyond a scenario's own limit. */
 const SILENCE = 120;
+/** Seconds here that one second of counted time may take. */
+const COUNTED = 6;
+
+/** Scenarios that are worth a boot of their own where there is a job for it. */
+const DEALT = 3;
 
 export interface Wanted {
   readonly name: string;
@@ -21,7 +27,7 @@ export interface Wanted {
 export class Runner {
   readonly #images: Images;
   readonly #results: Results;
-  #machine: Machine | undefined;
+  readonly #machines = new Set<Machine>();
   #boots = 0;
   #stopped = '';
 
@@ -33,54 +39,57 @@ export class Runner {
     this.#results = results;
   }
 
-  async run(wanted: readonly Wanted[]): Promise<void> {
-    const groups = new Map<string, Wanted[]>();
-    for (const one of wanted) {
-      const key = JSON.stringify(one.scenario.boot ?? {});
-      groups.set(key, [...(groups.get(key) ?? []), one]);
-    }
+  /** `jobs` boots at a time at most. */
+  async run(wanted: readonly Wanted[], jobs: number): Promise<void> {
     writeGuestImage(this.#guestImage(), this.#images);
-    for (const group of groups.values()) {
-      for (let left = group; left.length > 0 && this.#stopped === ''; ) {
-        await this.#boot(left[0].scenario.boot ?? {}, left);
-        left = left.filter(({ name }) => !this.#results.has(name));
+    const queue = share(wanted, jobs);
+    const worker = async () => {
+      for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
+        for (let left = group; left.length > 0 && this.#stopped === ''; ) {
+          await this.#boot(left[0].scenario.boot ?? {}, left);
+          left = left.filter(({ name }) => !this.#results.has(name));
+        }
       }
-    }
+    };
+    await Promise.all(Array.from({ length: jobs }, worker));
     for (const { name } of wanted) {
       if (!this.#results.has(name)) this.#fail(name, this.#stopped);
     }
   }
 
-  /** Ends the running boot at once; the scenarios that have not ended fail by `reason`. */
+  /** Ends the running boots at once; the scenarios that have not ended fail by `reason`. */
   async stop(reason: string): Promise<void> {
     this.#stopped = reason;
-    await this.#machine?.kill();
+    await Promise.all([...this.#machines].map((machine) => machine.kill()));
   }
 
   /** One boot for as many of these as it carries; at least the first has a result afterwards. */
   async #boot(boot: Boot, wanted: readonly Wanted[]): Promise<void> {
     const number = ++this.#boots;
     const folder = this.#results.bootFolder(number);
-    const overlay = join(this.#results.folder, '.overlay.cpio');
+    const overlay = join(this.#results.folder, `.overlay-${number}.cpio`);
     const plan = { scenarios: wanted.map(({ name }) => name), backend: this.#backend };
     writeOverlay(overlay, this.#guestImage(), boot, plan);
     this.#results.say(`boot ${number}${describe(boot)}: ${wanted.map(({ name }) => name).join(' ')}`);
 
     const begin = performance.now();
     let running: string | undefined;
-    let deadline = begin + BOOT_LIMIT * 1000;
+    const slowness = boot.counted ? COUNTED : 1;
+    let deadline = begin + BOOT_LIMIT * 1000 * slowness;
     let finished = false;
     const hear = (report: Report) => {
       switch (report.type) {
         case 'up': {
           const took = ((performance.now() - begin) / 1000).toFixed(0);
-          this.#results.say(`  Xen ${report.xen}, Linux ${report.kernel}: up after ${took} s`);
+          this.#results.say(
+            `  boot ${number}: Xen ${report.xen}, Linux ${report.kernel}: up after ${took} s`,
+          );
           break;
         }
         case 'begin': {
           running = report.scenario;
           const { scenario } = wanted.find(({ name }) => name === running)!;
-          deadline = performance.now() + (scenario.seconds + SILENCE) * 1000;
+          deadline = performance.now() + (scenario.seconds + SILENCE) * 1000 * slowness;
           break;
         }
         case 'step':
@@ -94,7 +103,7 @@ export class Runner {
           break;
         case 'end':
           running = undefined;
-          deadline = performance.now() + SILENCE * 1000;
+          deadline = performance.now() + SILENCE * 1000 * slowness;
           this.#results.add(report);
           break;
         case 'done':
@@ -103,14 +112,16 @@ export class Runner {
       }
     };
     const machine = await Machine.boot(this.#images, overlay, boot, folder, hear);
-    this.#machine = machine;
+    rmSync(overlay);
+    this.#machines.add(machine);
+    if (this.#stopped !== '') await machine.kill();
     let ended: string | undefined;
     void machine.ended.then((how) => {
       ended = how;
     });
     while (ended === undefined && !finished && performance.now() < deadline) await sleep(100);
     await machine.kill();
-    this.#machine = undefined;
+    this.#machines.delete(machine);
     if (finished || this.#stopped !== '') return;
     const how = ended === undefined ? 'dom0 is silent' : `the machine ended (${ended || 'power-off'})`;
     const victim = running ?? wanted.find(({ name }) => !this.#results.has(name))?.name;
@@ -124,6 +135,30 @@ export class Runner {
   #fail(scenario: string, message: string): void {
     this.#results.add({ scenario, outcome: 'failed', seconds: 0, message });
   }
+}
+
+/** Groups with equal needs, the longest first; with several jobs a long one is dealt out to as many boots. */
+function share(wanted: readonly Wanted[], jobs: number): Wanted[][] {
+  const groups = new Map<string, Wanted[]>();
+  for (const one of wanted) {
+    const key = JSON.stringify(one.scenario.boot ?? {});
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  const parts = [...groups.values()].flatMap((group) => {
+    const hands: Wanted[][] = Array.from(
+      { length: Math.min(jobs, Math.ceil(group.length / DEALT)) },
+      () => [],
+    );
+    for (const one of group.toSorted((a, b) => b.scenario.seconds - a.scenario.seconds)) {
+      hands.toSorted((a, b) => seconds(a) - seconds(b))[0].push(one);
+    }
+    return hands;
+  });
+  return parts.toSorted((a, b) => seconds(b) - seconds(a));
+}
+
+function seconds(group: readonly Wanted[]): number {
+  return group.reduce((sum, { scenario }) => sum + scenario.seconds, 0);
 }
 
 function describe(boot: Boot): string {
