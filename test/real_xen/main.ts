@@ -5,7 +5,7 @@
  *   --all         those too that run only when they are named
  *   --jobs N      boots at a time (default: 1); each keeps one CPU busy
  *   --backend kernel   guests are carried by the kernel's netback and a bridge: to see whose a fault is
- *   --counted     time is a count of instructions in all boots, see protocol.ts
+ *   --real-time   clocks run with this machine's, not by counted instructions (`counted` in protocol.ts)
  *   --results D   where consoles and logs go (default: dist/xen-results)
  */
 import { readdirSync, rmSync } from 'node:fs';
@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '1' },
-    counted: { type: 'boolean', default: false },
+    'real-time': { type: 'boolean', default: false },
     backend: { type: 'string', default: 'netferry' },
     results: { type: 'string', default: join(ROOT, 'dist/xen-results') },
   },
@@ -57,11 +57,11 @@ async function main(): Promise<number> {
   const chosen = all.filter(({ name, scenario }) =>
     positionals.length > 0 ? positionals.includes(name) : values.all || scenario.byDefault !== false,
   );
-  const counted = ({ name, scenario }: Wanted): Wanted => ({
+  const realTime = ({ name, scenario }: Wanted): Wanted => ({
     name,
-    scenario: { ...scenario, boot: { ...scenario.boot, counted: true } },
+    scenario: { ...scenario, boot: { ...scenario.boot, counted: false } },
   });
-  const wanted = values.counted ? chosen.map(counted) : chosen;
+  const wanted = values['real-time'] ? chosen.map(realTime) : chosen;
   if (!['netferry', 'kernel'].includes(values.backend)) {
     console.error('--backend is netferry or kernel');
     return 2;
@@ -76,11 +76,12 @@ async function main(): Promise<number> {
     const images = await provide();
     if (typeof images !== 'string') return await runAll(images, results, wanted, jobs);
     for (const { name } of wanted)
-      results.add({ scenario: name, outcome: 'skipped', seconds: 0, message: images });
+      results.add({ scenario: name, outcome: 'skipped', seconds: 0, here: 0, message: images });
   } catch (error) {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     for (const { name } of wanted) {
-      if (!results.has(name)) results.add({ scenario: name, outcome: 'failed', seconds: 0, message });
+      if (!results.has(name))
+        results.add({ scenario: name, outcome: 'failed', seconds: 0, here: 0, message });
     }
   }
   return results.close();

@@ -11,7 +11,10 @@ export interface Boot {
   readonly dom0Memory?: number;
   /** With AMD's SVM, emulated: HVM and PVH guests can be made. Default: no. */
   readonly hvm?: boolean;
-  /** Time is a count of instructions: what else this machine does changes no figure. Slower. Default: no. */
+  /**
+   * Time is a count of instructions: however busy this machine is, no time limit in dom0 or a guest sees it, and
+   * figures are the same each time. Default: yes.
+   */
   readonly counted?: boolean;
   /** Any word: scenarios that change the machine for good get a boot of their own by it. */
   readonly alone?: string;

@@ -76,7 +76,7 @@ export class Machine {
  * The second serial port is for reports, so nothing that Xen or the kernel prints can break into them.
  */
 function qemuArguments(images: Images, initramfs: string, boot: Boot, folder: string): string[] {
-  const { cpus = 1, memory = 3072, dom0Memory = 1280, hvm = false, counted = false } = boot;
+  const { cpus = 1, memory = 3072, dom0Memory = 1280, hvm = false, counted = true } = boot;
   const xen = [
     ...['com1=115200,8n1', 'console=com1', 'loglvl=warning', 'guest_loglvl=warning', 'bootscrub=0'],
     ...[`dom0_mem=${dom0Memory}M,max:${dom0Memory}M`, `dom0_max_vcpus=${cpus}`],

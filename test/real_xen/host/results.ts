@@ -6,7 +6,10 @@ import type { Outcome } from '../protocol.js';
 export interface Result {
   readonly scenario: string;
   readonly outcome: Outcome;
+  /** By dom0's clock. */
   readonly seconds: number;
+  /** By this machine's. */
+  readonly here: number;
   readonly message: string;
 }
 
@@ -40,7 +43,8 @@ export class Results {
 
   add(result: Result): void {
     this.#results.push(result);
-    const time = result.seconds > 0 ? ` (${result.seconds.toFixed(0)} s)` : '';
+    const time =
+      result.seconds > 0 ? ` (${result.seconds.toFixed(0)} s, here ${result.here.toFixed(0)} s)` : '';
     this.say(`${MARKS[result.outcome]} ${result.scenario}${time}${indent(result.message)}`);
   }
 

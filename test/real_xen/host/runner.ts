@@ -74,9 +74,10 @@ export class Runner {
 
     const begin = performance.now();
     let running: string | undefined;
-    const slowness = boot.counted ? COUNTED : 1;
+    const slowness = boot.counted === false ? 1 : COUNTED;
     let deadline = begin + BOOT_LIMIT * 1000 * slowness;
     let finished = false;
+    let since = begin;
     const hear = (report: Report) => {
       switch (report.type) {
         case 'up': {
@@ -88,6 +89,7 @@ export class Runner {
         }
         case 'begin': {
           running = report.scenario;
+          since = performance.now();
           const { scenario } = wanted.find(({ name }) => name === running)!;
           deadline = performance.now() + (scenario.seconds + SILENCE) * 1000 * slowness;
           break;
@@ -104,7 +106,7 @@ export class Runner {
         case 'end':
           running = undefined;
           deadline = performance.now() + SILENCE * 1000 * slowness;
-          this.#results.add(report);
+          this.#results.add({ ...report, here: (performance.now() - since) / 1000 });
           break;
         case 'done':
           finished = true;
@@ -133,7 +135,7 @@ export class Runner {
   }
 
   #fail(scenario: string, message: string): void {
-    this.#results.add({ scenario, outcome: 'failed', seconds: 0, message });
+    this.#results.add({ scenario, outcome: 'failed', seconds: 0, here: 0, message });
   }
 }
 

@@ -7,7 +7,6 @@ const TIMES = 50;
 export const scenario: Scenario = {
   about: `a second vif is attached and detached ${TIMES} times, while the first carries ping`,
   seconds: 900,
-  byDefault: false,
   async run(lab) {
     const network = await lab.network();
     const guest = await lab.guestOn(network, 1);

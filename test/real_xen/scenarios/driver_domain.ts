@@ -14,7 +14,6 @@ export const scenario: Scenario = {
     'a driver domain carries a guest: no xenstored there, its own domid, a guest whose name it may not read',
   boot: { memory: 4096, dom0Memory: 1900 },
   seconds: 600,
-  byDefault: false,
   async run(lab) {
     onlyNetferry(lab.backend);
     const { dom0 } = lab;

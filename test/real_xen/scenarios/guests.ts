@@ -8,7 +8,6 @@ const BYTES = 4_000_033;
 export const scenario: Scenario = {
   about: 'guest → guest: ping, TCP both ways at once with and without sg, IPv6, UDP without loss',
   seconds: 400,
-  byDefault: false,
   async run(lab) {
     const network = await lab.network();
     const [a, b] = [await lab.guestOn(network, 1), await lab.guestOn(network, 2)];

@@ -6,7 +6,6 @@ import type { Scenario } from '../scenario.js';
 export const scenario: Scenario = {
   about: 'a guest reboots, crashes, is destroyed in mid-transfer: the other one notices nothing',
   seconds: 500,
-  byDefault: false,
   async run(lab) {
     const network = await lab.network();
     const [a, b] = [await lab.guestOn(network, 1), await lab.guestOn(network, 2)];

@@ -6,7 +6,6 @@ import type { Scenario } from '../scenario.js';
 export const scenario: Scenario = {
   about: 'a guest with two vCPUs gets two queues, and both carry',
   seconds: 400,
-  byDefault: false,
   async run(lab) {
     const guest = await lab.guestOn(await lab.network('--queues', '2'), 1, { vcpus: 2 });
     const queues = await lab.dom0.ok(`xenstore-read ${guest.frontend()}/multi-queue-num-queues`);

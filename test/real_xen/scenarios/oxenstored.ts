@@ -7,7 +7,6 @@ export const scenario: Scenario = {
   about: 'the same with the OCaml xenstored: a guest comes, carries, gets a second vif, reboots, goes',
   boot: { xenstored: 'oxenstored' },
   seconds: 300,
-  byDefault: false,
   async run(lab) {
     assert.match(await lab.dom0.ok('pidof oxenstored'), /\d/);
     const network = await lab.network();

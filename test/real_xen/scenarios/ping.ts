@@ -8,7 +8,6 @@ const SIZES = [...range(0, 40), ...range(80, 90), ...range(120, 132), 500, 1000,
 export const scenario: Scenario = {
   about: 'ping of 0 to 1472 bytes, and of 60,000 in fragments, over IPv4 and IPv6, payloads compared',
   seconds: 240,
-  byDefault: false,
   async run(lab) {
     const guest = await lab.guestOn(await lab.network(), 1);
     for (const address of [HOST.v4, HOST.v6]) {

@@ -7,7 +7,6 @@ export const scenario: Scenario = {
   about: 'a PVH guest: its grants are of a domain with nested paging (SVM emulated)',
   boot: { hvm: true },
   seconds: 600,
-  byDefault: false,
   async run(lab) {
     assert.match(await lab.dom0.ok('xl info'), /^virt_caps\s*:.*\bhvm\b/m);
     const network = await lab.network();

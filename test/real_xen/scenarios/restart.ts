@@ -10,7 +10,6 @@ export const scenario: Scenario = {
   about:
     'a planned restart and a kill -9 of the daemon in mid-transfer: every connection goes on, hashes compared',
   seconds: 600,
-  byDefault: false,
   async run(lab) {
     onlyNetferry(lab.backend);
     let daemon = await lab.netferry({ args: HOST_ARGS });

@@ -8,7 +8,6 @@ const FILE = '/tmp/g1.save';
 export const scenario: Scenario = {
   about: '`xl save` and `xl restore`: the guest goes on where it was, its network too',
   seconds: 400,
-  byDefault: false,
   async run(lab) {
     const network = await lab.network();
     const guest = await lab.guestOn(network, 1);

@@ -14,7 +14,6 @@ const BYTES = 3_000_017;
 export const scenario: Scenario = {
   about: 'TCP both ways over IPv4 and IPv6, with sg, GSO and checksum offload on and off, hashes compared',
   seconds: 600,
-  byDefault: false,
   async run(lab) {
     const guest = await lab.guestOn(await lab.network(), 1);
     const { v4, v6 } = addressesOf(1);

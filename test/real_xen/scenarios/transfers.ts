@@ -17,7 +17,6 @@ const PAIRS = [
 export const scenario: Scenario = {
   about: 'two unmodified guests on different transfers at once, each way, hashes compared',
   seconds: 600,
-  byDefault: false,
   async run(lab) {
     onlyNetferry(lab.backend);
     let daemon = await lab.netferry({ args: HOST_ARGS });

@@ -6,7 +6,6 @@ export const scenario: Scenario = {
   about:
     'UDP of every size from 1 to 1472 bytes and up to 65,507 in fragments, dom0 → guest → dom0, compared',
   seconds: 240,
-  byDefault: false,
   async run(lab) {
     const guest = await lab.guestOn(await lab.network(), 1);
     const { v4, v6 } = addressesOf(1);

@@ -15,7 +15,6 @@ export const scenario: Scenario = {
   about:
     'guest ↔ wire and guest ↔ dom0 behind `--uplink`, by clsact on this kernel; nothing is left on the uplink',
   seconds: 400,
-  byDefault: false,
   async run(lab) {
     onlyNetferry(lab.backend);
     const { dom0 } = lab;
