@@ -12,6 +12,9 @@ export const scenario: Scenario = {
     const network = await lab.network();
     const guest = await lab.guestOn(network, 1);
     await guest.ok(`echo kept >/tmp/note; ping -c 2 ${HOST.v4}`);
+    lab.step('a checkpoint: it goes on in its own domain');
+    await lab.dom0.ok(`xl save -c g1 ${FILE} && rm ${FILE}`, 120);
+    assert.match(await guest.ok(`ping -c 3 -i 0.3 -W 10 ${HOST.v4}`), / 3 received/);
     lab.step('save');
     await guest.save(FILE);
     const restored = await lab.restore('g1', FILE);

@@ -35,5 +35,12 @@ export const scenario: Scenario = {
     assert.equal((await daemon.status()).pid, pid);
     assert.match(daemon.log(), /xenstore: .* is gone/);
     assert.match(daemon.log(), /xenstore: .* is back/);
+
+    lab.step('none at all: by the kernel’s device nobody answers');
+    await daemon.stop();
+    await dom0.ok('kill -9 $(pidof xenstored); rm -f /run/xenstored/socket');
+    const { code, stderr } = await dom0.run('node /netferry/bin/netferry.js up --no-host', 60);
+    assert.equal(code, 1);
+    assert.match(stderr, /^netferry: xenstored does not answer at \/dev\/xen\/xenbus: /m);
   },
 };
