@@ -21,6 +21,7 @@ export const scenario: Scenario = {
     lab.step('another daemon, another vif');
     await lab.netferry({ args: HOST_ARGS });
     await guest.detach(0);
+    await guest.until('[ ! -e /sys/class/net/eth0 ]');
     await guest.attach(network.vif(1));
     await guest.address(`${addressesOf(1).v4}/24`);
     assert.match(await guest.ok(`ping -c 3 -i 0.3 ${HOST.v4}`), / 3 received/);
