@@ -41,7 +41,7 @@ function platformText({ platform, rootless, xen }: Status): string {
 function uplinkText({ uplink, crossing }: Status): string {
   const through = crossing ? `crossing ${crossing}` : '';
   if (!uplink) return through ? `none, ${through}` : 'none';
-  const { name, mac, mode, promiscuous, absent } = uplink;
+  const { name, mac, mode, promiscuous, absent, carrier } = uplink;
   const how = absent ? `absent: ${absent}` : `by ${mode}${promiscuous ? ', promiscuous' : ''}`;
-  return [name, mac, how, through].filter(Boolean).join('  ');
+  return [name, mac, how, absent || carrier ? '' : 'no carrier', through].filter(Boolean).join('  ');
 }

@@ -1,6 +1,6 @@
-/** `netferry vif list [--watch]` */
+/** `netferry vif list [--watch]`, `netferry vif link` */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { Vif } from '../daemon/api.js';
 import type { Attach, Context } from './context.js';
 import { painter, printJson } from './io.js';
@@ -33,7 +33,33 @@ Examples:
   netferry vif list --json | jq '.[] | {name, drops: .counters.drops}'
 `,
     );
+  const link = group
+    .command('link')
+    .description('pull the cable of a guest’s vif, or put it in again')
+    .argument('<vif>', 'as `vif list` calls it')
+    .addArgument(new Argument('<state>').choices(['up', 'down']))
+    .addHelpText(
+      'after',
+      `
+While it is down nothing is carried, and nothing of the guest is mapped; what it sends waits in its ring. A front end
+that looks (ours; not Linux’s) has no carrier then. It is kept in xenstore: a daemon that starts anew leaves it down.
+
+Examples:
+  netferry vif link web/0 down
+`,
+    );
+  attach(link, (context) => setLink(context, ...(link.processedArgs as [string, 'up' | 'down'])));
   attach(list, (context) => listVifs(context, list.opts<{ watch?: boolean; interval: number }>()));
+}
+
+async function setLink(
+  { io, client, json }: Context,
+  name: string,
+  state: 'up' | 'down',
+): Promise<undefined> {
+  await client.setLink(name, { up: state === 'up' });
+  if (json) printJson(io, { vif: name, link: state });
+  else io.stdout.write(`${name}: its link is ${state}\n`);
 }
 
 async function listVifs(
@@ -101,13 +127,15 @@ function vifTable({ io }: Context, vifs: readonly Vif[], speeds?: Map<string, Ra
   const paint = painter(io, io.stdout);
   const head = ['VIF', 'KIND', 'MAC', 'STATE', 'TRANSFER', 'IN', '', 'AVG', 'OUT', '', 'AVG', 'DROPS'];
   const rows = vifs.map((vif) => {
-    const state = vif.state === 'connected' ? 'green' : vif.state === 'fenced' ? 'red' : 'yellow';
+    const connected = vif.state === 'connected';
+    const colour = vif.carrier ? 'green' : vif.state === 'fenced' ? 'red' : 'yellow';
+    const state = connected && !vif.carrier ? 'no carrier' : vif.state;
     const speed = speeds?.get(vif.name);
     return [
       vif.name,
       vif.kind,
       macsText(vif),
-      paint(state, vif.reason ? `${vif.state}: ${vif.reason}` : vif.state),
+      paint(colour, vif.reason ? `${state}: ${vif.reason}` : state),
       vif.transfer ?? '-',
       ...flow(vif.counters?.in, speeds && speed?.in, speeds !== undefined),
       ...flow(vif.counters?.out, speeds && speed?.out, speeds !== undefined),

@@ -59,6 +59,11 @@ export class AddressBook {
     return mac;
   }
 
+  /** Who has a MAC, in lower case. */
+  holderOf(mac: string): string | undefined {
+    return this.#macs.get(mac);
+  }
+
   /** Enters addresses for `owner`, or finds the next free one in each of the host's networks. Throws SetupError. */
   claimAddresses(owner: string, wanted: readonly string[] | undefined): string[] {
     const chosen =

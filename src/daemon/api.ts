@@ -4,6 +4,7 @@
  *
  *   GET    /v1/status          → Status
  *   GET    /v1/vifs            → Vif[]
+ *   PUT    /v1/vifs/NAME/link  LinkRequest → 204; NAME is a guest's vif's
  *   GET    /v1/guests          → GuestInfo[]
  *   GET    /v1/guests/NAME     → GuestInfo
  *   DELETE /v1/guests/NAME     → 204, once it is gone
@@ -71,6 +72,8 @@ export interface UplinkInfo {
   readonly promiscuous: boolean;
   /** Why it is absent; null while it is there. */
   readonly absent: string | null;
+  /** As the kernel says. Guests' links do not follow it: they still have each other, and the host. */
+  readonly carrier: boolean;
 }
 
 /** initialising: waiting for the front end; fenced: the front end broke the protocol and was cut off; foreign: another driver has it; absent: its
@@ -98,8 +101,10 @@ export interface Vif {
   readonly addresses: readonly string[];
   readonly mtu: number;
   readonly state: VifState;
-  /** Why, when it is fenced or absent. */
+  /** Why, when it is fenced or absent, or connected without a carrier. */
   readonly reason: string | null;
+  /** Frames get through: it is connected, its link is up, and a guest takes what it is sent. */
+  readonly carrier: boolean;
   readonly transfer: TransferName | null;
   readonly counters: PortCounters | null;
   /** Each queue's share of them, of a vif that has several. */
@@ -135,6 +140,10 @@ export const attachRequest = z.strictObject({
   addresses: z.array(z.string().max(64)).max(64).optional(),
 });
 export type AttachRequest = z.infer<typeof attachRequest>;
+
+/** A guest's vif is to have its cable pulled, or put in again. */
+export const linkRequest = z.strictObject({ up: z.boolean() });
+export type LinkRequest = z.infer<typeof linkRequest>;
 
 /** The daemon is to end. */
 export const downRequest = z.strictObject({

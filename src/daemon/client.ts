@@ -7,6 +7,7 @@ import {
   CONTROL_SOCKET,
   type DownRequest,
   type GuestInfo,
+  type LinkRequest,
   type Refusal,
   type Status,
   type Vif,
@@ -92,6 +93,11 @@ export class ControlClient {
   /** By the port's name or its device's. */
   async detachPort(name: string): Promise<void> {
     await this.#ask('DELETE', `/v1/ports/${encodeURIComponent(name)}`);
+  }
+
+  /** Pulls the cable of a guest's vif, or puts it in again. */
+  async setLink(name: string, request: LinkRequest): Promise<void> {
+    await this.#ask('PUT', `/v1/vifs/${encodeURIComponent(name)}/link`, JSON.stringify(request));
   }
 
   /** Asks the daemon to end; resolves once it has said that it will. */

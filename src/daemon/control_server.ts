@@ -9,6 +9,8 @@ import {
   type DownRequest,
   downRequest,
   type GuestInfo,
+  type LinkRequest,
+  linkRequest,
   type Refusal,
   type Status,
   type Vif,
@@ -23,6 +25,8 @@ export interface Controlled {
   guests(): GuestInfo[];
   /** Resolves once it is gone. Rejects with UnknownGuest when there is none. */
   removeGuest(name: string): Promise<void>;
+  /** Rejects with UnknownPort when no guest's vif is called so. */
+  setLink(name: string, request: LinkRequest): Promise<void>;
   /** Throws SetupError. */
   attachPort(request: AttachRequest): Promise<Vif>;
   /** Rejects with UnknownPort when there is none. */
@@ -66,11 +70,17 @@ export class ControlServer {
     const body = await bodyOf(request);
     const { pathname } = new URL(request.url ?? '/', 'http://netferry');
     const guest = /^\/v1\/guests\/([a-z0-9-]+)$/.exec(pathname)?.[1];
+    const vif = /^\/v1\/vifs\/([^/]+)\/link$/.exec(pathname)?.[1];
     const port = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
     try {
       if (request.method === 'DELETE' && (guest ?? port) !== undefined) {
         if (guest !== undefined) await this.#daemon.removeGuest(guest);
         else if (port !== undefined) await this.#daemon.detachPort(decode(port));
+        response.writeHead(204).end();
+        return;
+      }
+      if (request.method === 'PUT' && vif !== undefined) {
+        await this.#daemon.setLink(decode(vif), parsed('link', linkRequest, body));
         response.writeHead(204).end();
         return;
       }

@@ -13,6 +13,7 @@ import {
   CONTROL_SOCKET,
   type DownRequest,
   type GuestInfo,
+  type LinkRequest,
   LOCK_FILE,
   type Status,
   type Vif,
@@ -226,6 +227,7 @@ class RunningDaemon implements Daemon {
         domid: null,
         state: 'connected',
         reason: null,
+        carrier: true,
         transfer: null,
       } as const;
       vifs.unshift({ ...fixed, name, mac, macs: [mac], addresses, mtu, counters });
@@ -239,6 +241,11 @@ class RunningDaemon implements Daemon {
 
   async removeGuest(name: string): Promise<void> {
     await this.#machine?.removeGuest(name);
+  }
+
+  async setLink(name: string, { up }: LinkRequest): Promise<void> {
+    if (!this.#machine) throw new SetupError('the daemon is not up yet');
+    await this.#machine.setLink(name, up);
   }
 
   async attachPort(request: AttachRequest): Promise<Vif> {

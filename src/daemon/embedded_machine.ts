@@ -8,6 +8,7 @@ import { DEFAULT_TRANSFER, type TransferName } from '../transfer/transfer.js';
 import { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import { type GuestInfo, HYPERVISOR_SOCKET, type Vif, XENSTORE_SOCKET } from './api.js';
+import { carrierOf, setLink } from './carrier.js';
 import type { Machine, MachineParts } from './machine.js';
 import { queuesOffered } from './options.js';
 import { type GuestRecord, Toolstack } from './toolstack.js';
@@ -64,18 +65,23 @@ export class EmbeddedMachine implements Machine {
   vifs(): Vif[] {
     return this.#guests.map((guest) => {
       const { name, mac, addresses, mtu, transfer, domain } = guest;
-      const { phase: state, reason } = this.#phaseOf(guest);
+      const view = this.#netback?.viewOf(domain.domid, 0);
+      const state = view?.phase ?? 'initialising';
       const counters = this.#vifs?.counters(domain.domid, 0) ?? null;
       const ids = { name: `${name}/0`, kind: 'netif', guest: name, domid: domain.domid } as const;
-      const queues = this.#vifs?.queueCounters(domain.domid, 0);
-      return { ...ids, mac, macs: [mac], addresses, mtu, state, reason, transfer, counters, ...queues };
+      const rest = { ...carrierOf(view, this.#vifs), ...this.#vifs?.queueCounters(domain.domid, 0) };
+      return { ...ids, mac, macs: [mac], addresses, mtu, state, transfer, counters, ...rest };
     });
+  }
+
+  setLink(name: string, up: boolean): Promise<void> {
+    return setLink(this.#netback, name, up);
   }
 
   guests(): GuestInfo[] {
     return this.#guests.map((guest) => {
       const { name, pid, mac, addresses, mtu, transfer, domain } = guest;
-      const state = this.#phaseOf(guest).phase;
+      const state = this.#netback?.viewOf(domain.domid, 0)?.phase ?? 'initialising';
       return { name, domid: domain.domid, pid, mac, addresses, mtu, state, transfer };
     });
   }
@@ -101,10 +107,6 @@ export class EmbeddedMachine implements Machine {
 
   get #guests(): readonly GuestRecord[] {
     return this.#toolstack?.guests ?? [];
-  }
-
-  #phaseOf(guest: GuestRecord) {
-    return this.#netback?.phaseOf(guest.domain.domid, 0) ?? { phase: 'initialising' as const, reason: null };
   }
 
   #transferOf(domid: number): TransferName {

@@ -10,14 +10,19 @@ import { basename, join } from 'node:path';
 const BUS = '/sys/bus/xen-backend';
 /** ms that a vif must be seen unbound before the kernel is taken to leave it: it binds what is new in no time. */
 const UNBOUND = 900;
+/** ms after which a device that is not there will not come any more. */
+const GONE = 10_000;
 
 export class KernelNetback {
   readonly #bus: string;
+  readonly #gone: number;
   /** By device: since when it is seen unbound. A device of the same number is another inode. */
   readonly #unbound = new Map<string, { inode: number; since: number }>();
 
-  constructor(bus = BUS) {
+  /** `gone`: ms after which a device that is not there is forgotten. */
+  constructor(bus = BUS, gone = GONE) {
     this.#bus = bus;
+    this.#gone = gone;
   }
 
   /** The module's name where its driver is registered; '' for one that is built into the kernel. */
@@ -49,10 +54,21 @@ export class KernelNetback {
     const inode = statSync(device, { throwIfNoEntry: false })?.ino ?? 0;
     let seen = this.#unbound.get(device);
     if (seen?.inode !== inode) {
+      this.#prune(now);
       seen = { inode, since: now };
       this.#unbound.set(device, seen);
     }
     return now - seen.since < UNBOUND ? holder : undefined;
+  }
+
+  /** Devices that it remembers: those there are, and some that are about to come or just went. */
+  get remembered(): number {
+    return this.#unbound.size;
+  }
+
+  #prune(now: number): void {
+    for (const [device, { since }] of this.#unbound)
+      if (now - since > this.#gone && !existsSync(device)) this.#unbound.delete(device);
   }
 }
 

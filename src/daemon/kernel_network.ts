@@ -139,6 +139,7 @@ export class KernelNetwork {
         mtu,
         state: uplink.absent ? 'absent' : 'connected',
         reason: uplink.absent,
+        carrier: uplink.carrier,
       } as const;
       const { mac } = uplink;
       rows.push(
@@ -154,6 +155,7 @@ export class KernelNetwork {
           ...both,
           name: 'host',
           kind: 'host',
+          carrier: true,
           mac,
           macs: [mac],
           counters: hookCounters(hook.counters('host')),
@@ -165,7 +167,7 @@ export class KernelNetwork {
     const { 'group-of-none': _, ...inside } = counters.drops;
     const drops = { ...hookDrops(hook.counters(crossing.id)), ...inside };
     const row = { ...fixed, name, kind: 'crossing', mac: '', macs: [...this.#macs], mtu } as const;
-    rows.push({ ...row, state: 'connected', counters: { ...counters, drops } });
+    rows.push({ ...row, state: 'connected', carrier: true, counters: { ...counters, drops } });
     const learned = hook.learned();
     return [...rows, ...this.#ports.map((port) => port.row(hook, learned))];
   }

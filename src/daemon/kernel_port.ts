@@ -116,6 +116,7 @@ export class KernelPort {
   /** Its line in `vif list`. `learned`: what all ports have learned. */
   row(hook: Hook, learned: readonly LearnedMac[]): Vif {
     const id = this.#id;
+    const link = linkInfo(this.device);
     const found = learned.filter(({ port }) => port === id);
     const macs = [...this.#macs, ...found.map(({ mac }) => mac)];
     return {
@@ -126,7 +127,8 @@ export class KernelPort {
       mac: macs[0] ?? '',
       macs,
       addresses: this.#addresses ?? [],
-      mtu: linkInfo(this.device)?.mtu ?? 0,
+      mtu: link?.mtu ?? 0,
+      carrier: id !== undefined && link?.carrier === true,
       state: id === undefined ? 'absent' : 'connected',
       reason: this.#absent || null,
       transfer: null,

@@ -33,6 +33,8 @@ export interface Machine {
   open(parts: MachineParts): Promise<void>;
   /** The rows of `vif list`. */
   vifs(): Vif[];
+  /** Rejects with UnknownPort when no guest's vif is called so. */
+  setLink(name: string, up: boolean): Promise<void>;
   guests(): GuestInfo[];
   /** Domains that have a vif. */
   readonly guestCount: number;

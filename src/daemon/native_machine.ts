@@ -2,12 +2,13 @@
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { NetbackDriver } from '../netif/backend.js';
-import type { Ending, VifIdentity } from '../netif/vif_connector.js';
+import { type Ending, NotYet, type VifIdentity } from '../netif/vif_connector.js';
 import { SetupError } from '../sys/errors.js';
 import type { TransferName } from '../transfer/transfer.js';
 import { NativePlatform } from '../xen/native/platform.js';
 import { type LastingXenstore, openLastingXenstore } from '../xen/xenstore/lasting.js';
 import type { GuestInfo, Vif, XenInfo } from './api.js';
+import { carrierOf, setLink } from './carrier.js';
 import { claimHost } from './host_claim.js';
 import { comesByItself, KernelNetback } from './kernel_netback.js';
 import type { Log } from './log.js';
@@ -81,7 +82,7 @@ export class NativeMachine implements Machine {
 
   vifs(): Vif[] {
     return (this.#netback?.vifs ?? []).map((view) => {
-      const { domid, handle, name, guest, phase, reason, config } = view;
+      const { domid, handle, name, guest, phase, config } = view;
       const mac = config?.mac ?? '';
       return {
         name,
@@ -93,12 +94,16 @@ export class NativeMachine implements Machine {
         addresses: config?.addresses ?? [],
         mtu: view.mtu ?? MTU,
         state: phase,
-        reason,
+        ...carrierOf(view, this.#vifs),
         transfer: this.#vifs?.transferInUse(domid, handle) ?? null,
         counters: this.#vifs?.counters(domid, handle) ?? null,
         ...this.#vifs?.queueCounters(domid, handle),
       };
     });
+  }
+
+  setLink(name: string, up: boolean): Promise<void> {
+    return setLink(this.#netback, name, up);
   }
 
   /** They are the toolstack's. */
@@ -134,6 +139,9 @@ export class NativeMachine implements Machine {
       book.release(owner);
       return;
     }
+    // xl migrate makes the guest's next vif before it ends the last one.
+    const holder = book.holderOf(vif.mac);
+    if (holder !== undefined) throw new NotYet(`MAC ${vif.mac} is ${holder}'s`);
     book.claimMac(owner, vif.mac);
     try {
       onMac(vif.mac, true);

@@ -56,6 +56,7 @@ export class UplinkKeeper {
       mode: uplink?.mode ?? null,
       promiscuous: uplink?.promiscuous() ?? false,
       absent: this.#absent,
+      carrier: this.#absent === null && linkInfo(this.#name)?.carrier === true,
     };
   }
 

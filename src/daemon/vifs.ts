@@ -1,5 +1,7 @@
 /** Vifs between handshake and datapath: what the netback driver asks for is allocated, mapped, bound, attached here. */
 import { PAGE_SIZE } from '../../assembly/layout.js';
+import { NB_RX_CONS, NB_RX_RING, NB_STALLED, UNSTALL_SLOTS } from '../../assembly/netif_layout.js';
+import { RING_REQ_PROD } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import { FENCE_NAMES, type PortCounters, readCounters } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
@@ -8,6 +10,7 @@ import {
   BOUNCE_SIZE,
   netbackCounters,
   netbackMemory,
+  queueState,
   setMulticastControl,
   setXdpHeadroom,
 } from '../netif/netback_memory.js';
@@ -33,8 +36,9 @@ interface Connected {
   readonly port: number;
   /** Counter blocks: the port's, then those of its queues where there are several. */
   readonly counters: readonly number[];
-  /** The vif's private state. */
+  /** The vif's private state, and within it each queue's (NB_*). */
   readonly memory: number;
+  readonly queues: readonly number[];
   settings: FrontendSettings;
   readonly transfer: TransferName;
   /** By which we wake the guest. */
@@ -65,7 +69,9 @@ export class Vifs implements VifConnector {
     shard.onBlocked = (fd) => this.#blocked(fd);
   }
 
+  /** A vif whose link is down is left alone: nothing of its guest is mapped, and its frames stay where they are. */
   async connect(vif: VifIdentity, keys: FrontendKeys, resumed: boolean): Promise<void> {
+    if (!vif.config.link) return;
     const undo = new Undo();
     const release = () => undo.run();
     try {
@@ -97,6 +103,17 @@ export class Vifs implements VifConnector {
     return this.#connected.get(`${domid}/${handle}`)?.transfer;
   }
 
+  /** Frames for it are dropped, since it has taken none for a while and shows no room (XSA-392). */
+  stalled(domid: number, handle: number): boolean {
+    const { u32 } = this.#arena;
+    return (this.#connected.get(`${domid}/${handle}`)?.queues ?? []).some((queue) => {
+      if (Atomics.load(u32, (queue + NB_STALLED) / 4) === 0) return false;
+      const ring = u32[(queue + NB_RX_RING) / 4];
+      const posted = Atomics.load(u32, (ring + RING_REQ_PROD) / 4);
+      return (posted - Atomics.load(u32, (queue + NB_RX_CONS) / 4)) >>> 0 < UNSTALL_SLOTS;
+    });
+  }
+
   /** Live counters of a connected vif. */
   counters(domid: number, handle: number): PortCounters | null {
     const connected = this.#connected.get(`${domid}/${handle}`);
@@ -119,6 +136,9 @@ export class Vifs implements VifConnector {
     const domain = this.#platform.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
     const { name } = vif;
+    // First, so that nobody takes its first frames for a stranger's; and it may have to wait.
+    this.onVif(vif, true);
+    undo.push(() => this.onVif(vif, false));
     const allocate = (bytes: number, what: string) => {
       const address = this.#arena.allocate(bytes, `${what} of ${name}`);
       undo.push(() => this.#arena.free(address, bytes));
@@ -153,9 +173,6 @@ export class Vifs implements VifConnector {
     const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
     const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
     const memory = allocate(netbackMemory(queues.length), 'state');
-    // First, so that nobody takes its first frames for a stranger's.
-    this.onVif(vif, true);
-    undo.push(() => this.onVif(vif, false));
     await this.#shard.attach({
       kind: 'netback',
       id: port,
@@ -188,7 +205,8 @@ export class Vifs implements VifConnector {
     if (control) channels.push(control.channel);
     const notifyFds = channels.map((channel) => channel.notifyFd);
     const counters = netbackCounters(block, memory, queues.length);
-    return { port, counters, memory, settings: keys.settings, transfer, notifyFds };
+    const states = queues.map((_, q) => queueState(memory, queues.length, q));
+    return { port, counters, memory, queues: states, settings: keys.settings, transfer, notifyFds };
   }
 
   /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */

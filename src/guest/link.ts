@@ -17,6 +17,7 @@ import {
 } from '../netif/netfront_memory.js';
 import { NETFRONT_MEMORY } from '../netif/netfront_port.js';
 import type { Shard } from '../shard/shard.js';
+import { setCarrier } from '../sys/tun.js';
 import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import type { Channel } from '../xen/event_channels.js';
 import type { GuestInterface } from './interface.js';
@@ -63,6 +64,7 @@ export async function link(parts: LinkParts): Promise<number> {
     queues,
     control: control && { ref: layout.reference(PAGE_CTRL_RING), eventPort: control.port },
   });
+  await frontend.watchLink((up) => setCarrier(parts.tap.fds[0], up));
   if (!control) return 0;
   const client = new ControlFront(arena, loops, controlRing, parts.notifier(control));
   const layouts = parts.queues.map((queue) => queue.layout);

@@ -45,8 +45,8 @@ export class HookPort {
   }
 
   /**
-   * The addresses to let through: those given, and, with an IPv6 one among them, the link-local address that every
-   * stack makes of its MAC (RFC 4291, appendix A) and cannot do ND without.
+   * The addresses to let through: those given, and, with an IPv6 one among them, the link-local address that stacks
+   * make of their MAC (RFC 4291, appendix A); the rule is that of src/netif/senders.ts.
    */
   allowed(): Uint8Array[] {
     if (this.addresses === undefined) return [];

@@ -4,15 +4,7 @@
  */
 import type { XenStore } from '../xen/xenstore.js';
 import { BackendVif } from './backend_vif.js';
-import type {
-  Backend,
-  BackendLog,
-  BackendOptions,
-  Ending,
-  VifConnector,
-  VifPhase,
-  VifView,
-} from './vif_connector.js';
+import type { Backend, BackendLog, BackendOptions, Ending, VifConnector, VifView } from './vif_connector.js';
 
 /** Of a path below the directory: domain and number, as toolstacks write them. */
 const VIF = /^\/(0|[1-9]\d{0,4})\/(0|[1-9]\d{0,8})(\/|$)/;
@@ -43,9 +35,15 @@ export class NetbackDriver {
     return views.sort((a, b) => a.domid - b.domid || a.handle - b.handle);
   }
 
-  phaseOf(domid: number, handle: number): { phase: VifPhase; reason: string | null } | undefined {
+  viewOf(domid: number, handle: number): VifView | undefined {
+    return this.#vifs.get(`${domid}/${handle}`)?.view;
+  }
+
+  /** An admin pulls a vif's cable, or puts it in again. False where there is no such vif. */
+  async setLink(domid: number, handle: number, up: boolean): Promise<boolean> {
     const vif = this.#vifs.get(`${domid}/${handle}`);
-    return vif && { phase: vif.phase, reason: vif.reason };
+    await vif?.setLink(up);
+    return vif !== undefined;
   }
 
   /** Cuts a vif off whose front end broke the protocol. */

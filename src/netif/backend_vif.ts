@@ -3,7 +3,6 @@
  * can only close its own vif. A vif that is met in mid-life (the daemon was restarted, or kernel netback let go of it)
  * goes on from the state that both ends have in xenstore.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { QUEUES_MAX } from '../../assembly/netif_layout.js';
 import {
@@ -19,14 +18,14 @@ import { FenceRest } from './fence_rest.js';
 import { BadKey, type FrontendSettings, readFrontendKeys, readFrontendSettings } from './frontend_keys.js';
 import { nextMove, phaseOf } from './handshake.js';
 import { Steps } from './steps.js';
+import { takeOver } from './take_over.js';
 import type { Missing, VifConfig } from './vif_config.js';
 import type { Backend, Ending, VifIdentity, VifPhase, VifView } from './vif_connector.js';
 import { VifDirectory } from './vif_directory.js';
 
-/** ms between looks at whether another driver has let go, and between attempts to take over from a dying process. */
+/** ms between looks at whether another driver, or another vif, has let go. */
 const FOREIGN_POLL = 1000;
-const RESUME_POLL = 200;
-const RESUME_ATTEMPTS = 10;
+const NOT_YET_POLL = 250;
 /** ms that a front end has to see that its vif closes. */
 const CLOSE_PATIENCE = 2000;
 
@@ -73,7 +72,12 @@ export class BackendVif {
     const { phase, reason } = this;
     const config = this.#identity?.config;
     const ids = { domid: this.#domid, handle: this.#handle, name: this.#name, guest: this.#guest };
-    return { ...ids, phase, reason, config, mtu: this.#mtu };
+    const carrier = phase === 'connected' && config?.link === true;
+    return { ...ids, phase, reason, config, mtu: this.#mtu, carrier };
+  }
+
+  setLink(up: boolean): Promise<void> {
+    return this.#nodes.writeLink(up);
   }
 
   /** `backend`: what changed may be one of the back end's nodes. */
@@ -214,6 +218,7 @@ export class BackendVif {
     this.#identity = { domid: this.#domid, handle: this.#handle, name, mac: config.mac, config };
     this.#mtu = config.mtu ?? this.#backend.options.mtu?.();
     if (this.#mtu !== undefined) await this.#nodes.tellMtu(config.frontend, this.#mtu);
+    await this.#nodes.tellCarrier(config.link);
     if (!known) await this.#begin(found, config);
     else if (this.#connected && JSON.stringify(known.config) !== JSON.stringify(config)) {
       this.#backend.log.info(`vif ${this.#name}: its nodes changed, it is connected again`);
@@ -233,7 +238,6 @@ export class BackendVif {
     await this.#nodes.watch(config.frontend, () => this.look());
   }
 
-  /** Takes over, which a predecessor's death may delay: its event channels are bound until it is gone. */
   async #connect(resumed: boolean): Promise<void> {
     const identity = this.#identity as VifIdentity;
     const { store, options } = this.#backend;
@@ -241,22 +245,23 @@ export class BackendVif {
     // A predecessor may have offered more.
     const most = resumed ? QUEUES_MAX : options.queues;
     const keys = await readFrontendKeys(store, identity.config.frontend, most);
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#backend.connector.connect(identity, keys, resumed);
-        break;
-      } catch (error) {
-        if (!resumed || attempt === RESUME_ATTEMPTS) throw error;
-      }
-      await sleep(RESUME_POLL);
-    }
+    const busy = await takeOver(this.#backend.connector, identity, keys, resumed);
+    if (busy !== undefined) return this.#wait(busy, resumed);
     this.#connected = true;
-    this.reason = null;
+    this.reason = identity.config.link ? null : 'its link is down';
     this.#settings = keys.settings;
     await this.#nodes.mended();
     if (this.#state !== XenbusStateReconfigured) await this.#setState(XenbusStateConnected);
     this.phase = 'connected';
     this.#backend.log.info(`vif ${this.#name}: ${resumed ? 'goes on' : 'connected'}`);
+  }
+
+  /** Its guest's frames stay in the rings meanwhile. */
+  async #wait(why: string, resumed: boolean): Promise<void> {
+    this.reason = why;
+    if (resumed) this.#met = false;
+    this.#steps.lookIn(NOT_YET_POLL);
+    await this.#report(why);
   }
 
   async #disconnect(identity = this.#identity): Promise<void> {

@@ -51,6 +51,7 @@ export class Frontend {
   readonly #directory: string;
   #backend = '';
   #stopWatching: (() => Promise<void>) | undefined;
+  #stopWatchingLink: (() => Promise<void>) | undefined;
   #changed: () => void = () => {};
 
   /** `directory`: `device/vif/0`, relative to the domain's own path. */
@@ -109,6 +110,19 @@ export class Frontend {
     await this.#until((state) => state === XenbusStateConnected, 'connect');
   }
 
+  /** Calls back with the state of the back end's link (netif.h: up where it does not say), and whenever that changes. */
+  async watchLink(changed: (up: boolean) => void): Promise<void> {
+    const node = `${this.#backend}/carrier`;
+    let known: boolean | undefined;
+    const look = async () => {
+      const up = (await this.#store.tryRead(node)) !== '0';
+      if (up !== known) changed(up);
+      known = up;
+    };
+    // A store that is gone says nothing more, and whoever cares hears of that otherwise.
+    this.#stopWatchingLink = await this.#store.watch(node, undefined, () => void look().catch(() => {}));
+  }
+
   /** Resolves when the back end leaves Connected, to Closing, Closed or nowhere. */
   async closed(): Promise<void> {
     for (;;) {
@@ -124,6 +138,7 @@ export class Frontend {
     await this.#until((s) => s === XenbusStateClosing || s === XenbusStateClosed || s === 0, 'close');
     await this.#store.write(`${this.#directory}/state`, String(XenbusStateClosed));
     await this.#stopWatching?.();
+    await this.#stopWatchingLink?.();
   }
 
   /** Begins the state machine: Initialising. */

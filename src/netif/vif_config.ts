@@ -24,6 +24,8 @@ export interface VifConfig {
   readonly bridge: string | undefined;
   /** How its bytes are to be moved, where somebody wrote that; a node of our own. */
   readonly transfer: TransferName | undefined;
+  /** False: an admin has pulled its cable; a node of our own. */
+  readonly link: boolean;
 }
 
 export interface VifRate {
@@ -52,9 +54,20 @@ export async function readVifConfig(
   domid: number,
   tx?: XsTransaction,
 ): Promise<VifConfig | Missing> {
-  const keys = ['frontend', 'frontend-id', 'mac', 'rate', 'mtu', 'ip', 'vifname', 'bridge', 'transfer'];
+  const keys = [
+    'frontend',
+    'frontend-id',
+    'mac',
+    'rate',
+    'mtu',
+    'ip',
+    'vifname',
+    'bridge',
+    'transfer',
+    'link',
+  ];
   const values = await Promise.all(keys.map((key) => store.tryRead(`${directory}/${key}`, tx)));
-  const [frontend, frontendId, mac, rate, mtu, ip, vifname, bridge, transfer] = values;
+  const [frontend, frontendId, mac, rate, mtu, ip, vifname, bridge, transfer, link] = values;
   if (!frontend) return { missing: 'frontend' };
   if (!mac) return { missing: 'mac' };
   if (!frontend.startsWith('/')) throw new BadKey('frontend', frontend, 'must be a path');
@@ -70,6 +83,7 @@ export async function readVifConfig(
     vifname: vifname ? parseName(vifname) : undefined,
     bridge: bridge || undefined,
     transfer: transfer === undefined ? undefined : parseTransfer(transfer),
+    link: link === undefined || parseLink(link),
   };
 }
 
@@ -118,6 +132,11 @@ function parseTransfer(text: string): TransferName {
   const name = TRANSFER_NAMES.find((known) => known === text);
   if (name === undefined) throw new BadKey('transfer', text, `must be one of ${TRANSFER_NAMES.join(', ')}`);
   return name;
+}
+
+function parseLink(text: string): boolean {
+  if (text !== 'up' && text !== 'down') throw new BadKey('link', text, 'must be up or down');
+  return text === 'up';
 }
 
 function parseName(text: string): string {

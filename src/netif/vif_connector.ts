@@ -7,12 +7,17 @@ import type { VifConfig } from './vif_config.js';
 export interface VifConnector {
   /**
    * `resumed`: the rings have been in use, by a predecessor of ours; what it knew of the guest beside them is lost.
-   * Undone when it throws.
+   * Undone when it throws. Rejects with NotYet when it may be asked again.
    */
   connect(vif: VifIdentity, keys: FrontendKeys, resumed: boolean): Promise<void>;
   disconnect(vif: VifIdentity): Promise<void>;
   /** A connected front end has changed what it may change. */
   changed(vif: VifIdentity, settings: FrontendSettings): void;
+}
+
+/** What a vif needs is somebody else's at present: it waits until that lets go, as a vif does of a guest that migrates here. */
+export class NotYet extends Error {
+  override readonly name = 'NotYet';
 }
 
 export interface VifIdentity {
@@ -67,6 +72,8 @@ export interface VifView {
   readonly reason: string | null;
   readonly config: VifConfig | undefined;
   readonly mtu: number | undefined;
+  /** It is connected and its link is up. */
+  readonly carrier: boolean;
 }
 
 /** How the vifs are left. `keep`: connected, for a successor; `close`: closed, so that guests see it. */

@@ -32,6 +32,7 @@ export class VifDirectory {
   readonly #domid: number;
   #unwatch: (() => Promise<void>) | undefined;
   #reported: string | undefined;
+  #carrier: boolean | undefined;
 
   /** `home`: the back end's domain path. */
   constructor(store: XenStore, home: string, domid: number, handle: number) {
@@ -99,6 +100,21 @@ export class VifDirectory {
     } catch (error) {
       if (!isDenied(error)) throw error;
     }
+  }
+
+  /**
+   * Says whether its link is up, to front ends that look (netif.h, "Link state": without the node it is; xen-netfront does
+   * not look, and has a carrier whenever it is connected).
+   */
+  async tellCarrier(up: boolean): Promise<void> {
+    if (this.#carrier === up) return;
+    this.#carrier = up;
+    await this.#write({ carrier: up ? '1' : '0' });
+  }
+
+  /** An admin's word about its link; it stands there for whoever serves the vif next. */
+  async writeLink(up: boolean): Promise<void> {
+    await this.#write({ link: up ? 'up' : 'down' });
   }
 
   /** Calls back when the front end changes what it may change at any time, and once at once. */

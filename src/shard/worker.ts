@@ -151,7 +151,13 @@ class DatapathThread {
   }
 
   #attach(spec: PortSpec): { io?: 'io_uring' | 'plain' } {
-    const port = this.#open(spec);
+    let port: Port;
+    try {
+      port = this.#open(spec);
+    } catch (error) {
+      this.#forget(spec.id);
+      throw error;
+    }
     const mac = spec.kind === 'netfront' ? undefined : spec.mac;
     const { uplink = false, isolated = false } = spec.kind === 'tap' ? spec : {};
     if (!this.#engine.attach(port, { ...(mac ? { mac } : {}), anySource: uplink, isolated })) {

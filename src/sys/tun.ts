@@ -12,6 +12,7 @@ import {
   TUN_F_CSUM,
   TUN_F_TSO4,
   TUN_F_TSO6,
+  TUNSETCARRIER,
   TUNSETIFF,
   TUNSETOFFLOAD,
   TUNSETVNETHDRSZ,
@@ -64,6 +65,11 @@ export function openTapQueue(name: string): number {
     closeSync(fd);
     throw error;
   }
+}
+
+/** Whether the interface of a tap has a carrier; it does from the start. Throws SysError. */
+export function setCarrier(fd: number, up: boolean): void {
+  check('ioctl TUNSETCARRIER', ioctlBuffer(fd, TUNSETCARRIER, new Int32Array([up ? 1 : 0])));
 }
 
 function setUp(fd: number, name: string, flags: number): void {

@@ -51,7 +51,7 @@ test('vif list: frames, bytes, mean size, drops by reason', async (t) => {
 
 test('an uplink and attached interfaces: status, and their rows with MACs', async (t) => {
   const mac = '02:00:00:00:00:01';
-  const uplink = { name: 'eth0', mac, mode: 'tcx', promiscuous: true, absent: null };
+  const uplink = { name: 'eth0', mac, mode: 'tcx', promiscuous: true, absent: null, carrier: false };
   const kernel = { ...vif(7), name: 'p0', kind: 'kernel', guest: null, domid: null, transfer: null };
   const vifs = [
     { ...kernel, name: 'eth0', kind: 'uplink', mac: '', macs: [] },
@@ -65,7 +65,10 @@ test('an uplink and attached interfaces: status, and their rows with MACs', asyn
     'DELETE /v1/ports/p0': null,
   });
   const text = (await netferry(['status', '--dir', dir])).out;
-  assert.match(text, /^uplink {6}eth0 {2}02:00:00:00:00:01 {2}by tcx, promiscuous {2}crossing nfx0$/m);
+  assert.match(
+    text,
+    /^uplink {6}eth0 {2}02:00:00:00:00:01 {2}by tcx, promiscuous {2}no carrier {2}crossing nfx0$/m,
+  );
   const { out } = await netferry(['vif', 'list', '--dir', dir]);
   assert.match(out, /^eth0 +uplink +- +connected +- +7 /m);
   assert.match(out, /^p0 +kernel +02:00:00:00:00:02 \+2 +connected/m);
@@ -73,6 +76,20 @@ test('an uplink and attached interfaces: status, and their rows with MACs', asyn
   const attached = await netferry(['attach', 'p0', '--mac', WEB.mac, '--dir', dir]);
   assert.deepEqual(attached, { code: 0, out: `p0 is attached: ${WEB.mac}\n`, err: '' });
   assert.equal((await netferry(['detach', 'p0', '--dir', dir])).out, 'p0 is detached\n');
+});
+
+test('a vif without carrier, and its cable', async (t) => {
+  const down = { ...vif(0), carrier: false, reason: 'its link is down' };
+  const { dir, asked } = await fakeDaemon(t, { 'GET /v1/vifs': [down], 'PUT /v1/vifs/web%2F0/link': null });
+  assert.match(
+    (await netferry(['vif', 'list', '--dir', dir])).out,
+    /^web\/0 .* no carrier: its link is down /m,
+  );
+  const { code, out } = await netferry(['vif', 'link', 'web/0', 'down', '--dir', dir]);
+  assert.deepEqual([code, out], [0, 'web/0: its link is down\n']);
+  assert.ok(asked.includes('PUT /v1/vifs/web%2F0/link'));
+  assert.equal((await netferry(['vif', 'link', 'web/0', 'left', '--dir', dir])).code, 2);
+  assert.equal((await netferry(['vif', 'link', 'other/0', 'up', '--dir', dir])).code, 1);
 });
 
 test('vif list --watch: again and again until it is stopped', async (t) => {

@@ -105,6 +105,7 @@ export function vif(frames: number, drops: Record<string, number> = {}): Vif {
     mtu: 1500,
     state: 'connected',
     reason: null,
+    carrier: true,
     transfer: 'grant-copy',
     counters: {
       in: side,

@@ -52,6 +52,17 @@ describe('kernel netback', () => {
     assert.match(kernel.holderOf(7, 0, true) ?? '', /has it/, 'even one that we serve');
   });
 
+  test('devices that are gone are forgotten, those that are there are not', async () => {
+    load('xen_netback');
+    kernel = new KernelNetback(bus, 20);
+    for (let domid = 1; domid <= 50; domid++) kernel.holderOf(domid, 0, false);
+    device('vif-60-0');
+    kernel.holderOf(60, 0, false);
+    await sleep(40);
+    kernel.holderOf(61, 0, false);
+    assert.equal(kernel.remembered, 2);
+  });
+
   test('built into the kernel', () => {
     load(undefined);
     device('vif-7-0', 'vif');

@@ -20,7 +20,7 @@ import { close } from '../../src/sys/libc.js';
 import { macBytes } from '../../src/sys/netlink.js';
 import { lacking } from '../e2e/support/place.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, option } from './support/frames.js';
-import { discovery, HOST, MINE, rows, THEIRS, V4, V6 } from './support/senders.js';
+import { discovery, HOST, MINE, rows, STABLE, THEIRS, V4, V6 } from './support/senders.js';
 
 const ME = 2;
 const OTHER = 3;
@@ -55,9 +55,8 @@ describe('a port’s program', { skip: lacking() }, () => {
     ] as const) {
       maps.setMac(macBytes(mac), slot, true);
     }
-    for (const address of [parseAddress(V4).bytes, parseAddress(V6).bytes, linkLocal(macBytes(MINE))]) {
-      maps.setAddress(ME, address, true);
-    }
+    for (const text of [V4, V6, STABLE]) maps.setAddress(ME, parseAddress(text).bytes, true);
+    maps.setAddress(ME, linkLocal(macBytes(MINE)), true);
   });
   after(() => {
     close(program);

@@ -129,7 +129,7 @@ describe('handshake', () => {
       await assert.rejects(frontend.connect(RINGS), /refused the connection/);
       assert.equal(connector.keys.length, 0);
       assert.match(warnings.join(), message);
-      assert.match(driver.phaseOf(7, 0)?.reason ?? '', message);
+      assert.match(driver.viewOf(7, 0)?.reason ?? '', message);
       await close();
     }
   });

@@ -5,7 +5,7 @@ import type { Loops } from '../../src/arena/loops.js';
 import { macBytes } from '../../src/sys/netlink.js';
 import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, option } from '../hook/support/frames.js';
-import { discovery, HOST, MINE, rows, THEIRS, V4, V6 } from '../hook/support/senders.js';
+import { discovery, HOST, MINE, rows, STABLE, THEIRS, V4, V6 } from '../hook/support/senders.js';
 import { countersOf, dropsOf } from '../support/drops.js';
 import { type GuestOptions, Machine } from '../support/machine.js';
 
@@ -15,7 +15,11 @@ const QINQ: [number, number] = [0x88a8, 9];
 /** A guest whose frames to the host are looked at. */
 function setUp(options: GuestOptions = {}, wrap?: (loops: Loops) => Loops) {
   const machine = new Machine(1 << 28, wrap);
-  const guest = machine.addBareGuest('guest', { mac: macBytes(MINE), addresses: [V4, V6], ...options });
+  const guest = machine.addBareGuest('guest', {
+    mac: macBytes(MINE),
+    addresses: [V4, V6, STABLE],
+    ...options,
+  });
   const host = machine.addMemoryPort('host', { mac: macBytes(HOST) });
   /** Why a frame was dropped; undefined: it arrived, whole. Its slot is answered OKAY either way. */
   const fate = (bytes: Uint8Array, pieces?: readonly number[]): string | undefined => {
@@ -97,6 +101,30 @@ describe('senders above the MAC', () => {
       undefined,
     );
     machine.close();
+  });
+
+  test('link-local addresses that are not made of the MAC: listed one by one, or all', () => {
+    const from = (address: string) =>
+      frame(HOST, MINE, 0x86dd, ipv6(address, 'ff02::1', 17, new Uint8Array(8)));
+    for (const [addresses, fates] of [
+      [[V6], ['spoofed-ip', 'spoofed-ip']],
+      [
+        [V6, STABLE],
+        [undefined, 'spoofed-ip'],
+      ],
+      [
+        [V6, 'fe80::/64'],
+        [undefined, undefined],
+      ],
+      [
+        [V4, STABLE],
+        [undefined, 'spoofed-ip'],
+      ],
+    ] as const) {
+      const { machine, fate } = setUp({ addresses });
+      assert.deepEqual([fate(from(STABLE)), fate(from('fe80::1'))], fates, addresses.join(' '));
+      machine.close();
+    }
   });
 
   test('IPv6 alone of no address: its link is closed too', () => {

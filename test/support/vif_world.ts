@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { NetbackDriver } from '../../src/netif/backend.js';
 import type { FrontendKeys, FrontendSettings } from '../../src/netif/frontend_keys.js';
-import type { BackendOptions, VifConnector, VifIdentity } from '../../src/netif/vif_connector.js';
+import {
+  type BackendOptions,
+  NotYet,
+  type VifConnector,
+  type VifIdentity,
+} from '../../src/netif/vif_connector.js';
 import { Xenstored } from '../../src/xen/embedded/xenstored/xenstored.js';
 import type { XenStore } from '../../src/xen/xenstore.js';
 
@@ -10,10 +15,14 @@ export class Recorder implements VifConnector {
   /** `connect web/0`, `resume web/0`, `disconnect web/0`, in order. */
   readonly calls: string[] = [];
   readonly vifs = new Map<string, { vif: VifIdentity; keys: FrontendKeys }>();
+  /** By MAC: who has it, so that its vif has to wait. */
+  readonly taken = new Map<string, string>();
   /** How often `connect` fails before it does not. */
   failures = 0;
 
   async connect(vif: VifIdentity, keys: FrontendKeys, resumed: boolean): Promise<void> {
+    const holder = this.taken.get(vif.mac);
+    if (holder !== undefined) throw new NotYet(`MAC ${vif.mac} is ${holder}'s`);
     if (this.failures-- > 0) throw new Error('event channel 1 of domain 7: already bound');
     this.calls.push(`${resumed ? 'resume' : 'connect'} ${vif.name}`);
     assert.ok(!this.vifs.has(`${vif.domid}/${vif.handle}`), 'connected once');

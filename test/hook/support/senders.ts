@@ -10,6 +10,8 @@ export const HOST = '02:00:00:00:00:01';
 export const V4 = '10.0.0.10';
 export const V6 = 'fd00::a';
 const LINK_LOCAL = 'fe80::ff:fe00:a';
+/** Another link-local address that the port has listed: one that is not made of its MAC (RFC 7217). */
+export const STABLE = 'fe80::a1b2:c3d4:e5f6:789';
 const ICMPV6 = 58;
 
 /** A neighbour discovery message to all nodes. */
@@ -27,6 +29,8 @@ export const rows: readonly (readonly [name: string, type: number, payload: Uint
   ['IPv6 of its link', 0x86dd, ipv6(LINK_LOCAL, 'fd00::1', 17, new Uint8Array(8)), undefined],
   ['IPv6 without an address yet', 0x86dd, ipv6('::', 'ff02::1', 17, new Uint8Array(8)), undefined],
   ['IPv6 of another', 0x86dd, ipv6('fd00::b', 'fd00::1', 17, new Uint8Array(8)), 'spoofed-ip'],
+  ['IPv6 of a link-local address of its own choice', 0x86dd, ipv6(STABLE, 'ff02::1', 17, new Uint8Array(8)), undefined],
+  ['IPv6 of one next to it', 0x86dd, ipv6('fe80::a1b2:c3d4:e5f6:78a', 'ff02::1', 17, new Uint8Array(8)), 'spoofed-ip'],
   ['IPv6 of another’s link', 0x86dd, ipv6('fe80::b', 'fd00::1', 17, new Uint8Array(8)), 'spoofed-ip'],
   ['IPv4 written as IPv6', 0x86dd, ipv6('::ffff:10.0.0.10', 'fd00::1', 17, bytes(0)), 'spoofed-ip'],
   ['ARP request', 0x0806, arp(1, MINE, V4, '10.0.0.1'), undefined],
@@ -38,6 +42,8 @@ export const rows: readonly (readonly [name: string, type: number, payload: Uint
   ['ARP of other lengths', 0x0806, arp(1, MINE, V4, V4).fill(8, 4, 5), 'spoofed-arp'],
   ['ND: own advertisement', 0x86dd, discovery(ND.advert, V6, option(2, MINE)), undefined],
   ['ND: own link’s advertisement', 0x86dd, discovery(ND.advert, LINK_LOCAL, option(2, MINE)), undefined],
+  ['ND: advertisement of its own choice', 0x86dd, ipv6(STABLE, 'ff02::1', ICMPV6, nd(ND.advert, STABLE, option(2, MINE))), undefined],
+  ['ND: solicitation from there', 0x86dd, ipv6(STABLE, 'ff02::1', ICMPV6, nd(ND.solicit, 'fd00::1', option(1, MINE))), undefined],
   [
     'ND: another’s advertisement',
     0x86dd,

@@ -141,6 +141,13 @@ export class Guest extends Place {
     this.#console.close();
   }
 
+  /** Runs xl's command that migrates it here, and follows it to its next domain. */
+  async migrate(command: string): Promise<void> {
+    this.#console.close();
+    await this.#dom0.ok(command, START);
+    await this.#connect();
+  }
+
   /** Follows the guest to its next domain: after a reboot of its own. */
   async rebooted(): Promise<void> {
     const before = this.#domid;

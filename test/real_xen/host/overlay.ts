@@ -22,6 +22,7 @@ export function writeOverlay(path: string, guestImage: string, boot: Boot, plan:
     'assembly',
     'test/real_xen',
     'test/support',
+    'test/hook/support',
     'test/xen',
     'test/assembly',
     'bench',
