@@ -1,6 +1,6 @@
 /**
- * The burst engine: pull from every port, classify, push, release, and at the end of the round show peers what
- * is new. Runs to completion on one thread; frames that must wait stay with their source port.
+ * The burst engine: pull from every port, classify, push, release, and at the end of the round (or, with many busy
+ * ports, of a part of it) show peers what is new. Runs to completion on one thread; frames that must wait stay with their source port.
  *
  * A port that has been quiet for a while can be parked: it is armed, costs nothing, and is polled again from its next
  * wake-up on. So a round costs what its busy ports cost, however many there are.
@@ -15,6 +15,11 @@ import type { Port } from './port.js';
 
 /** Rounds without a frame after which a port may be parked. */
 const QUIET_ROUNDS = 16;
+/**
+ * Ports with something new that are shown it before the round goes on. With many busy ones, the lines of their rings
+ * would have left the CPU's caches by the end of the round, and the first would wait for the last.
+ */
+const SHOWN_TOGETHER = 16;
 /** ms that all frames of a source may wait, or hold up all others, before those for the slowest receiver are given up. */
 const BLOCKED_MOST = 10;
 
@@ -108,6 +113,7 @@ export class Engine {
     let moved = false;
     this.#first = this.#first + 1 < count ? this.#first + 1 : 0;
     for (let i = 0; i < count; i++) {
+      if (this.forwarding.touchedCount >= SHOWN_TOGETHER) this.#flush();
       const port = polled[(this.#first + i) % count];
       this.#quiet[port.id]++;
       const waiting = this.#flying[port.id];

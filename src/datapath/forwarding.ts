@@ -124,6 +124,11 @@ export class Forwarding {
     u32[count + u32[count]] = id;
   }
 
+  /** How many ports have something new for their peers. */
+  get touchedCount(): number {
+    return this.#arena.u32[this.touched / 4];
+  }
+
   untouch(): void {
     const { u32 } = this.#arena;
     const count = this.touched / 4;

@@ -21,6 +21,7 @@ import { NF_RX_TARGET } from '../../../assembly/netif_layout.js';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../abi/virtio_net.js';
 import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../../netif/netfront_memory.js';
 import type { Guest, Machine } from './machine.js';
+import { PagePoolInTurn } from './page_pool_in_turn.js';
 
 /** Pages that a guest sends from, and receives into, in turn: as many as a ring has slots. */
 export const PAGES_IN_TURN = 256;
@@ -59,8 +60,12 @@ export class RingPair {
   readonly #receiving: number;
 
   readonly #pages: number;
+  readonly #pool: PagePoolInTurn | undefined;
 
-  /** `pages`: how many each of the two has in use, a burst's at least. */
+  /**
+   * `pages`: how many each of the two has in use, a burst's at least. More than a ring's worth need guests with twice as
+   * many transmit pages.
+   */
   constructor(
     machine: Machine,
     a: Guest,
@@ -71,7 +76,8 @@ export class RingPair {
     this.#machine = machine;
     this.#pages = pages;
     // What netfront keeps posted; the ring's worth that it began with is used up in a few rounds.
-    machine.arena.u32[(b.netfront.state + NF_RX_TARGET) / 4] = pages;
+    machine.arena.u32[(b.netfront.state + NF_RX_TARGET) / 4] = Math.min(pages, PAGES_IN_TURN);
+    this.#pool = pages > PAGES_IN_TURN ? new PagePoolInTurn(machine, b, pages) : undefined;
     this.a = a;
     this.b = b;
     this.#sending = descriptors.sending;
@@ -84,6 +90,7 @@ export class RingPair {
   }
 
   get to(): number {
+    if (this.#pool) return this.#pool.first;
     // Of the ring's worth that netfront began with, the pages that came last are those that it goes on with.
     return this.b.ram + (PAGE_RX_FIRST + PAGES_IN_TURN - this.#pages) * PAGE_SIZE;
   }
@@ -138,6 +145,7 @@ export class RingPair {
     if (arena.u32[(last + F_LEN) / 4] !== kind.length) throw new Error('no whole frame arrived');
     for (let i = 0; i < n; i++) arena.u32[(arena.u32[this.#receiving / 4 + i] + F_SETTLED) / 4] = 1;
     loops.netfrontRelease(nf, this.#receiving, n, this.#receiving + BURST * (4 + FRAME_SIZE));
+    this.#pool?.offer(n);
     loops.netfrontPost(nf);
     this.#publish(this.b);
   }
