@@ -119,6 +119,8 @@ test('curves for each transfer, verdicts against the goal, unclear when the inte
   const steep = await scaling.run(
     fakeRun('quick', 1, ({ x }) => ({ low: Number(x), median: Number(x), high: Number(x) })),
   );
-  assert.ok(steep.verdicts.every((v) => (v.agrees === 'agrees') === /by their number alone/.test(v.sentence)));
+  assert.ok(
+    steep.verdicts.every((v) => (v.agrees === 'agrees') === /by their number alone/.test(v.sentence)),
+  );
   assert.equal(steep.tables[0].rows[0].at(-1), '64.0');
 });
