@@ -71,11 +71,10 @@ import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { countUp } from '../datapath/counters.js';
 import type { Transfer } from '../transfer/transfer.js';
+import { PageLists, WORKING } from './page_lists.js';
 
 /** Requests served in one round of the engine; one that takes longer (a key, a list of pages) is the round's last. */
 const ROUND_MOST = 8;
-/** Pages mapped or unmapped a round, on average: after a long list the ring rests for so many rounds. */
-const ROUND_PAGES = 32;
 const HASH_TYPES =
   XEN_NETIF_CTRL_HASH_TYPE_IPV4 |
   XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP |
@@ -120,8 +119,11 @@ export class ControlRing {
   readonly #notify: () => void;
   /** Requests read, each of them answered. */
   #cons: number;
-  /** Rounds to let pass. */
-  #rest = 0;
+  readonly #lists: PageLists;
+  /** Of the request that is being answered: id and type as one word, and the reference of its list. */
+  #head = 0;
+  #listAt = 0;
+  #listBytes = 0;
   /** The `data` of the answer being made. */
   #data = 0;
 
@@ -138,6 +140,7 @@ export class ControlRing {
     this.#counters = options.counters;
     this.#transfer = options.transfer;
     this.#notify = options.notify;
+    this.#lists = new PageLists(loops, this.#stage);
     this.#cons = Atomics.load(arena.u32, (options.ring + RING_RSP_PROD) / 4);
   }
 
@@ -149,29 +152,20 @@ export class ControlRing {
     const prod = Atomics.load(this.#u32, (this.#ring + RING_REQ_PROD) / 4);
     const from = this.#cons;
     if ((prod - from) >>> 0 > NETIF_CTRL_RING_SIZE) return false;
-    if (this.#rest > 0) {
-      this.#rest--;
-      return true;
-    }
     for (let served = 0; this.#cons !== prod && served < ROUND_MOST; served++) {
       const at = this.#ring + RING_ENTRIES + (this.#cons % NETIF_CTRL_RING_SIZE) * CTRL_ENTRY_SIZE;
-      const head = this.#view.getUint32(at + CTRLREQ_ID, true); // u16 id, u16 type
-      const type = head >>> 16;
-      const data0 = this.#view.getUint32(at + CTRLREQ_DATA0, true);
-      const data1 = this.#view.getUint32(at + CTRLREQ_DATA1, true);
-      const data2 = this.#view.getUint32(at + CTRLREQ_DATA2, true);
-      this.#data = 0;
-      const status = this.#answer(type, data0, data1, data2, frames, flying);
+      const status = this.#lists.busy ? this.#goOn(frames, flying) : this.#begin(at, frames, flying);
+      if (status === WORKING) break;
+      const type = this.#head >>> 16;
       countUp(this.#u32, this.#counters, C_CONTROL);
       if (status !== SUCCESS) countUp(this.#u32, this.#counters, C_CONTROL_REFUSED);
-      this.#view.setUint32(at + CTRLREQ_ID, head, true);
+      this.#view.setUint32(at + CTRLREQ_ID, this.#head, true);
       this.#view.setUint32(at + CTRLRSP_STATUS, status, true);
       this.#view.setUint32(at + CTRLRSP_DATA, this.#data, true);
       this.#view.setUint32(at + CTRL_ENTRY_SIZE - 4, 0, true);
       this.#cons = (this.#cons + 1) >>> 0;
       const listed =
         type === XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING || type === XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING;
-      if (listed && this.#isStatic) this.#rest = Math.floor(Math.min(data2, GREF_LIST_MAX) / ROUND_PAGES);
       if (listed || type === XEN_NETIF_CTRL_TYPE_SET_HASH_KEY) break;
     }
     if (this.#cons !== from && this.#loops.pushResponses(this.#ring, from, this.#cons) !== 0) {
@@ -182,6 +176,16 @@ export class ControlRing {
     Atomics.store(this.#u32, (this.#ring + RING_REQ_EVENT) / 4, (prod + 1) >>> 0);
     this.due = Atomics.load(this.#u32, (this.#ring + RING_REQ_PROD) / 4) !== prod;
     return true;
+  }
+
+  /** Reads a request, and answers it with a status; or WORKING, and then `#goOn` does. */
+  #begin(at: number, frames: number, flying: number): number {
+    this.#head = this.#view.getUint32(at + CTRLREQ_ID, true); // u16 id, u16 type
+    const data0 = this.#view.getUint32(at + CTRLREQ_DATA0, true);
+    const data1 = this.#view.getUint32(at + CTRLREQ_DATA1, true);
+    const data2 = this.#view.getUint32(at + CTRLREQ_DATA2, true);
+    this.#data = 0;
+    return this.#answer(this.#head >>> 16, data0, data1, data2, frames, flying);
   }
 
   #answer(type: number, d0: number, d1: number, d2: number, frames: number, flying: number): number {
@@ -221,7 +225,7 @@ export class ControlRing {
       case XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING:
         if (!this.#isStatic) return UNSUPPORTED;
         if (!this.#takeList(d0, d1, d2)) return INVALID;
-        return this.#loops.staticAdd(this.#transfer.cache, this.#stage, d2) !== 0 ? SUCCESS : INVALID;
+        return this.#work(true, d1, d2, frames, flying);
       case XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING:
         if (!this.#isStatic) return UNSUPPORTED;
         return this.#delete(d0, d1, d2, frames, flying);
@@ -258,11 +262,23 @@ export class ControlRing {
   /** Entry by entry; the list goes back with a status for each. A list that cannot be written to changes nothing. */
   #delete(queue: number, gref: number, n: number, frames: number, flying: number): number {
     if (!this.#takeList(queue, gref, n)) return INVALID;
-    const bytes = n * XEN_NETIF_GREF_SIZE;
-    if (n > 0 && !this.#store(gref, bytes)) return INVALID;
-    this.#data = this.#loops.staticDelete(this.#transfer.cache, this.#stage, n, frames, flying);
-    if (n > 0) this.#store(gref, bytes);
-    return SUCCESS;
+    if (n > 0 && !this.#store(gref, n * XEN_NETIF_GREF_SIZE)) return INVALID;
+    return this.#work(false, gref, n, frames, flying);
+  }
+
+  #work(adding: boolean, gref: number, n: number, frames: number, flying: number): number {
+    this.#lists.begin(this.#transfer.cache, adding, n);
+    this.#listAt = gref;
+    this.#listBytes = n * XEN_NETIF_GREF_SIZE;
+    return this.#goOn(frames, flying);
+  }
+
+  #goOn(frames: number, flying: number): number {
+    const status = this.#lists.work(frames, flying);
+    if (status === WORKING || this.#head >>> 16 !== XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING) return status;
+    this.#data = this.#lists.gone;
+    if (this.#listBytes > 0) this.#store(this.#listAt, this.#listBytes);
+    return status;
   }
 
   #takeList(queue: number, gref: number, n: number): boolean {

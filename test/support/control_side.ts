@@ -82,11 +82,11 @@ export class ControlSide {
     };
   }
 
-  /** One request and its answer as [status, data]; the ring may rest for a while after a long list. */
+  /** One request and its answer as [status, data]; a long list takes a while, and one that is refused twice that. */
   ask(type: number, ...data: readonly number[]): [status: number, data: number] {
     this.put(type, data);
     this.publish();
-    for (let i = 0; i < 20 && this.answered !== this.prod; i++) this.#machine.engine.round(this.#machine.now);
+    for (let i = 0; i < 40 && this.answered !== this.prod; i++) this.#machine.engine.round(this.#machine.now);
     const { status, data: result } = this.response(this.prod - 1);
     return [status, result];
   }
