@@ -9,7 +9,7 @@ import {
   GTF_permit_access,
   GTF_readonly,
 } from '../src/abi/grant_table';
-import { C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES } from './counters';
+import { C_CACHE_COPIED, C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES } from './counters';
 import { domainOf, entryAllows, GRANT_BUSY } from './domains';
 import {
   CACHE_CAPACITY,
@@ -22,6 +22,8 @@ import {
   CACHE_ID,
   CACHE_KIND,
   CACHE_PINS,
+  CACHE_RESTS,
+  CACHE_RX_LEFT,
   CACHE_SLOT,
   CACHE_SLOTS,
   CACHE_STATIC,
@@ -40,6 +42,10 @@ import {
 import { mapPage } from './host';
 import { PAGE_SIZE } from './layout';
 import { count } from './memory';
+import { MISSES_PER_ROUND } from './netif_layout';
+
+/** Ticks for which a cache leaves the kernel alone that had no mapping left. */
+const REST: u32 = 256;
 
 /** Why the last `cachedPage` returned 0. */
 let cacheRefusal: i32 = 0;
@@ -88,6 +94,17 @@ export function cacheBegin(cache: u32): void {
 /** Pages looked for and not found, so mapped or refused, since cacheBegin. */
 export function cacheMisses(): u32 {
   return misses;
+}
+
+/** A round begins: as many pages may be mapped for frames that the vif receives. */
+export function cacheRound(cache: u32): void {
+  store<i32>(cache + CACHE_RX_LEFT, MISSES_PER_ROUND);
+}
+
+/** Ends a batch of look-ups for frames that the vif receives. */
+export function cacheEndRx(cache: u32): void {
+  if (misses != 0) store<i32>(cache + CACHE_RX_LEFT, load<i32>(cache + CACHE_RX_LEFT) - <i32>misses);
+  cacheEnd(cache);
 }
 
 /** Ends the batch: counts its hits. */
@@ -184,9 +201,12 @@ function wantedGrant(entry: u32, page: u32, write: bool): u64 {
   return write ? GTF_permit_access : GTF_permit_access | GTF_readonly;
 }
 
-/** What the cache in use refuses may still be copied by grant: it knows announced pages only, or not the grants. */
+/**
+ * What the cache in use refused just now may still be copied by grant: it knows announced pages only, or not the grants, or
+ * the grant is good and there is no mapping to be had.
+ */
 export function mayCopy(): bool {
-  return announced || pins;
+  return announced || pins || cacheRefusal == GNTST_no_device_space;
 }
 
 /** The slow path: a grant never seen, changed since, or evicted. */
@@ -196,21 +216,24 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
   const entry = known + gref * CACHE_ENTRY;
   const old = load<u32>(entry, ENTRY_PAGE);
   count(counters, C_CACHE_MISSES, 1);
-  misses++;
   cacheRefusal = pins ? GNTST_okay : entryAllows(domain, grant, DOM0, write);
   if (cacheRefusal != GNTST_okay) {
     // A grant that ended: what is mapped there is no longer ours to touch. One that is only read-only stays.
+    misses++;
     if (old != 0 && load<u64>(entry, ENTRY_GRANT) != grant) {
       forget(entry, old);
       mapPage(id, old, NO_FRAME, 0);
     }
     return 0;
   }
-  const page = old != 0 ? old : choosePage(cache, gref);
+  const rests = load<u32>(cache + CACHE_RESTS);
+  const page = rests != 0 && <i32>(rests - tick) > 0 ? 0 : old != 0 ? old : choosePage(cache, gref);
   if (page == 0) {
     cacheRefusal = GNTST_no_device_space;
+    count(counters, C_CACHE_COPIED, 1);
     return 0;
   }
+  misses++;
   const slot = slotOf(page);
   const evicted = load<u32>(slot, SLOT_HOLDER);
   if (evicted != 0) {
@@ -220,6 +243,10 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
   const writable = (grant & GTF_readonly) == 0;
   if (mapPage(id, page, pins ? gref : <u32>(grant >> 32), writable ? 1 : 0) != 0) {
     cacheRefusal = pins ? GNTST_general_error : GNTST_no_device_space;
+    if (!pins) {
+      store<u32>(cache + CACHE_RESTS, (tick + REST) | 1);
+      count(counters, C_CACHE_COPIED, 1);
+    }
     if (pins && old != 0) forget(entry, old); // it was mapped for reading, and is not any more
     return 0;
   }

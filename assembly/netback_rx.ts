@@ -17,7 +17,7 @@ import {
   VIRTIO_NET_HDR_F_NEEDS_CSUM,
   VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
-import { cacheBegin, cachedPage, cacheEnd } from './cache';
+import { cacheBegin, cachedPage, cacheEndRx, cacheMisses } from './cache';
 import { CT_ALGORITHM, CT_HEADROOM, CT_MCAST_ON } from './control_layout';
 import {
   C_COPIED_BYTES,
@@ -31,6 +31,7 @@ import {
   DROP_NO_SG,
 } from './counters';
 import { fragOf } from './frame';
+import { CACHE_RX_LEFT } from './grant_layout';
 import {
   F_COOKIE,
   F_HDR_LEN,
@@ -126,7 +127,7 @@ export function netbackPush(nb: u32, list: u32, from: u32, n: u32, now: u32): u3
   if (cache == 0) return pushList(nb, list, from, n, now);
   cacheBegin(cache);
   const result = pushList(nb, list, from, n, now);
-  cacheEnd(cache);
+  cacheEndRx(cache);
   return result;
 }
 
@@ -139,6 +140,8 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
   const hashes = load<u32>(control + CT_ALGORITHM) != 0;
   const headroom = atomic.load<u32>(control + CT_HEADROOM);
   const room: u32 = PAGE_SIZE - headroom;
+  const cache = load<u32>(nb + NB_CACHE);
+  const mayMap: i32 = cache == 0 ? 1 : load<i32>(cache + CACHE_RX_LEFT);
   let free = available(nb);
   if (load<u32>(nb + NB_STALLED) || load<u32>(nb + NB_FULL_SINCE)) unstall(nb, free, now);
   for (let i = from; i < n; i++) {
@@ -172,7 +175,8 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     const hash: u32 = hashes ? hashFrame(control, frame) : 0;
     const need = pages + (gso != 0 ? 1 : 0) + (hash != 0 ? 1 : 0) + (headroom != 0 ? 1 : 0);
     if (need > free) free = available(nb);
-    if (need > free) {
+    // Each mapping is a system call: who posts another page each time gets them by turns with the others.
+    if (need > free || (cache != 0 && <i32>cacheMisses() >= mayMap)) {
       if (load<u32>(nb + NB_FENCED)) {
         dropRx(counters, frame, DROP_FENCED);
         continue;

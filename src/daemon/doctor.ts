@@ -12,6 +12,7 @@ import { sealedMemory, sealsOf } from '../sys/memory.js';
 import { TUN_DEVICE } from '../sys/tun.js';
 import { URING_MEMORY, uringProblem } from '../sys/uring.js';
 import { copyVectors } from '../sys/vector_io.js';
+import { limitFor, MAP_COUNT, mapLimit, vifsWithin } from './cache_budget.js';
 import { checkDirectory } from './directory.js';
 import type { Check } from './doctor_check.js';
 import { examineXen } from './doctor_xen.js';
@@ -19,8 +20,8 @@ import { examineXen } from './doctor_xen.js';
 /** linux/capability.h */
 const CAP_NET_ADMIN = 12;
 const CAP_SYS_ADMIN = 21;
-/** The kernel's default; every mapped grant that is no neighbour of another takes one. */
-const MAP_COUNT = 65530;
+/** Vifs with mapping caches of their own that a machine should have room for. */
+const MANY = 128;
 const UNSHARE_TIMEOUT = 5000;
 const ARENA_SIZE = 1 << 20;
 
@@ -200,17 +201,19 @@ function hook(): Check {
 }
 
 function mapCount(): Check {
-  const limit = Number(read('/proc/sys/vm/max_map_count') ?? Number.NaN);
-  const ok = limit >= MAP_COUNT;
+  const limit = mapLimit();
+  const vifs = limit === undefined ? 0 : vifsWithin(limit);
+  const enough = `${limit}, enough for the mapping caches of ${vifs} vifs`;
   return {
     name: 'vm.max_map_count',
-    ok,
-    found: Number.isNaN(limit)
-      ? 'not to be read'
-      : ok
-        ? String(limit)
-        : `${limit}: sysctl -w vm.max_map_count=${MAP_COUNT}`,
-    cost: 'full mapping caches with many vifs (transfer persistent)',
+    ok: limit !== undefined && limit >= MAP_COUNT,
+    found:
+      limit === undefined
+        ? 'not to be read'
+        : vifs >= MANY
+          ? enough
+          : `${enough}; for ${MANY}: sysctl -w vm.max_map_count=${limitFor(MANY)}`,
+    cost: 'mapping caches of more vifs (transfer persistent): their pages are copied by grant',
     required: false,
   };
 }

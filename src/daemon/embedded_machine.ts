@@ -8,6 +8,7 @@ import { DEFAULT_TRANSFER, type TransferName } from '../transfer/transfer.js';
 import { Hypervisor } from '../xen/embedded/hypervisor.js';
 import { Xenstored } from '../xen/embedded/xenstored/xenstored.js';
 import { type GuestInfo, HYPERVISOR_SOCKET, type Vif, XENSTORE_SOCKET } from './api.js';
+import { crowded } from './cache_budget.js';
 import { carrierOf, setLink } from './carrier.js';
 import type { Machine, MachineParts } from './machine.js';
 import { queuesOffered } from './options.js';
@@ -39,6 +40,7 @@ export class EmbeddedMachine implements Machine {
     own(() => netback.close());
     vifs.transferOf = ({ domid }) => this.#transferOf(domid);
     vifs.onVif = ({ mac }, takesPart) => parts.onMac(mac, takesPart);
+    vifs.onCrowded = (vif, wanted) => log.warn(crowded(vif.name, wanted));
     vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
     await netback.start();
     parts.mustGoOn();

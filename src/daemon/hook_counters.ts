@@ -33,7 +33,7 @@ export function hookCounters(counters: Counters): PortCounters {
     in: { frames: rxFrames, bytes: rxBytes, gso: 0, limited: 0 },
     out: { frames: txFrames, bytes: txBytes, gso: 0, waits: 0, segmented: 0, checksums: 0 },
     copies: { count: 0, bytes: 0 },
-    cache: { hits: 0, misses: 0, evictions: 0 },
+    cache: { hits: 0, misses: 0, evictions: 0, copied: 0 },
     control: { requests: 0, refused: 0, multicast: 0 },
     hashed: 0,
     notifications: 0,

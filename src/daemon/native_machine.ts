@@ -8,6 +8,7 @@ import type { TransferName } from '../transfer/transfer.js';
 import { NativePlatform } from '../xen/native/platform.js';
 import { type LastingXenstore, openLastingXenstore } from '../xen/xenstore/lasting.js';
 import type { GuestInfo, Vif, XenInfo } from './api.js';
+import { crowded } from './cache_budget.js';
 import { carrierOf, setLink } from './carrier.js';
 import { claimHost } from './host_claim.js';
 import { comesByItself, KernelNetback } from './kernel_netback.js';
@@ -72,6 +73,7 @@ export class NativeMachine implements Machine {
       return transfer;
     };
     vifs.onVif = (vif, takesPart) => this.#takesPart(parts, vif, takesPart);
+    vifs.onCrowded = (vif, wanted) => log.warn(crowded(vif.name, wanted));
     vifs.onFenced = (domid, handle, why) => void netback.fence(domid, handle, why);
     this.#netback = netback;
     this.#vifs = vifs;

@@ -18,19 +18,15 @@ import type { VifConnector, VifIdentity } from '../netif/vif_connector.js';
 import type { Shard } from '../shard/shard.js';
 import { SetupError } from '../sys/errors.js';
 import { MAP_TABLES, MAP_WINDOW } from '../transfer/map.js';
-import { CACHE_PAGES, cacheTables } from '../transfer/persistent.js';
-import { STATIC_PAGES } from '../transfer/static.js';
+import { cacheTables } from '../transfer/persistent.js';
 import { DEFAULT_TRANSFER, type TransferName } from '../transfer/transfer.js';
 import type { Platform } from '../xen/platform.js';
 import { parseMac } from './addresses.js';
+import { CacheBudget } from './cache_budget.js';
 import { Undo } from './undo.js';
 
-/** Pages that all mapping caches together may map: each page can cost the kernel one mapping of vm.max_map_count. */
-const CACHE_PAGES_ALL = 49_152;
 /** Pages of the arena that views of domains leave to rings, descriptors and caches of vifs to come. */
 const VIEW_RESERVE = 2 ** 18;
-/** Both rings' worth of pages: with fewer, frames in flight would find no place. */
-const CACHE_PAGES_LEAST = 512;
 
 interface Connected {
   readonly port: number;
@@ -51,6 +47,8 @@ export class Vifs implements VifConnector {
   onFenced: (domid: number, handle: number, why: string) => void = () => {};
   /** A vif takes part, or no longer: who mirrors the forwarding table follows. May throw SetupError when one is to take part. */
   onVif: (vif: VifIdentity, takesPart: boolean) => void = () => {};
+  /** There is no room for another mapping cache: a vif's pages are copied by grant instead. */
+  onCrowded: (vif: VifIdentity, wanted: TransferName) => void = () => {};
   /** How a vif's bytes are to be moved. */
   transferOf: (vif: VifIdentity, keys: FrontendKeys) => TransferName = () => DEFAULT_TRANSFER;
   readonly #arena: Arena;
@@ -58,7 +56,7 @@ export class Vifs implements VifConnector {
   readonly #shard: Shard;
   readonly #ports: PortIds;
   readonly #connected = new Map<string, Connected>();
-  #cachePages = 0;
+  readonly #caches = new CacheBudget();
 
   constructor(arena: Arena, platform: Platform, shard: Shard, ports: PortIds) {
     this.#arena = arena;
@@ -167,10 +165,8 @@ export class Vifs implements VifConnector {
     const block = allocate(PORT_BLOCK, 'descriptors');
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
-    const transfer = this.transferOf(vif, keys);
+    const { transfer, capacity } = this.#cacheFor(vif, keys, undo);
     if (transfer === 'grant-copy') domain.openView(VIEW_RESERVE); // without it grant copies are system calls
-    const keeps = transfer === 'persistent' || transfer === 'static';
-    const capacity = keeps ? this.#takeCachePages(transfer, undo) : transfer === 'map' ? MAP_WINDOW : 0;
     const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
     const memory = allocate(netbackMemory(queues.length), 'state');
     await this.#shard.attach({
@@ -209,25 +205,18 @@ export class Vifs implements VifConnector {
     return { port, counters, memory, queues: states, settings: keys.settings, transfer, notifyFds };
   }
 
-  /** Full caches while there are few vifs, smaller ones when they are many, so that all stay under the kernel's bound. */
-  #takeCachePages(transfer: TransferName, undo: Undo): number {
-    const left = CACHE_PAGES_ALL - this.#cachePages;
-    // What a guest announces is everything it will ever use; neighbours share a kernel mapping.
-    const wanted =
-      transfer === 'static'
-        ? Math.min(STATIC_PAGES, Math.floor(left / 8))
-        : Math.min(CACHE_PAGES, Math.floor(left / 16));
-    const pages = Math.max(CACHE_PAGES_LEAST, wanted);
-    if (pages > left)
-      throw new SetupError(
-        'the mapping caches of all vifs are as large as they may be',
-        'fewer vifs, or --transfer grant-copy for some',
-      );
-    this.#cachePages += pages;
-    undo.push(() => {
-      this.#cachePages -= pages;
-    });
-    return pages;
+  /** A vif's transfer, and the pages of its cache. Where all caches together are as large as they may be, its pages are copied by grant. */
+  #cacheFor(vif: VifIdentity, keys: FrontendKeys, undo: Undo): { transfer: TransferName; capacity: number } {
+    const transfer = this.transferOf(vif, keys);
+    if (transfer === 'map') return { transfer, capacity: MAP_WINDOW };
+    if (transfer !== 'persistent' && transfer !== 'static') return { transfer, capacity: 0 };
+    const capacity = this.#caches.take(transfer);
+    if (capacity === 0) {
+      this.onCrowded(vif, transfer);
+      return { transfer: 'grant-copy', capacity };
+    }
+    undo.push(() => this.#caches.give(capacity));
+    return { transfer, capacity };
   }
 
   #blocked(fd: number): void {

@@ -60,7 +60,8 @@ export interface PortCounters {
     checksums: number;
   };
   readonly copies: { count: number; bytes: number };
-  readonly cache: { hits: number; misses: number; evictions: number };
+  /** `copied`: pages that could not be mapped for want of mappings, and were copied by grant instead. */
+  readonly cache: { hits: number; misses: number; evictions: number; copied: number };
   /** Requests on the control ring, those of them refused, and changes of the multicast list. */
   readonly control: { requests: number; refused: number; multicast: number };
   /** Frames with the hash that their receiver asked for. */
@@ -96,7 +97,12 @@ export function readCounters(arena: Arena, ...addresses: readonly number[]): Por
       checksums: at(C.C_CSUM_FILLED),
     },
     copies: { count: at(C.C_COPIES), bytes: at(C.C_COPIED_BYTES) },
-    cache: { hits: at(C.C_CACHE_HITS), misses: at(C.C_CACHE_MISSES), evictions: at(C.C_CACHE_EVICTIONS) },
+    cache: {
+      hits: at(C.C_CACHE_HITS),
+      misses: at(C.C_CACHE_MISSES),
+      evictions: at(C.C_CACHE_EVICTIONS),
+      copied: at(C.C_CACHE_COPIED),
+    },
     control: {
       requests: at(C.C_CONTROL),
       refused: at(C.C_CONTROL_REFUSED),

@@ -4,6 +4,7 @@
  */
 import { CT_ALGORITHM, CT_HEADROOM } from '../../assembly/control_layout.js';
 import { DROP_RX_FULL } from '../../assembly/counters.js';
+import { CACHE_RX_LEFT } from '../../assembly/grant_layout.js';
 import { F_VERDICT, PAGE_SIZE, VERDICT_DROP } from '../../assembly/layout.js';
 import {
   FE_CSUM4,
@@ -83,6 +84,9 @@ export interface VifCommons {
   localizeForeign(list: number, n: number): void;
 }
 
+/** More than a frame's pieces need. */
+const PLENTY = 0x7fffffff;
+
 /** What became of a frame in software: now as the guest can take it; delivered or dropped; it waits for room. */
 type Outcome = typeof READY | typeof HANDLED | typeof WAITS;
 const READY = 0;
@@ -100,6 +104,8 @@ export class NetbackQueue implements SegmentSink {
   readonly #vif: VifCommons;
   readonly #transfer: Transfer;
   readonly #segments: number;
+  /** Index of what the vif's mapping cache may still map in this round (CACHE_RX_LEFT); 0: it has none. */
+  readonly #mayMapAt: number;
   readonly #notifyTx: Notify;
   readonly #notifyRx: Notify;
   /** The round's clock, for the segments of a frame. */
@@ -117,6 +123,7 @@ export class NetbackQueue implements SegmentSink {
     this.#vif = vif;
     this.#transfer = vif.transfer;
     this.#segments = vif.segments;
+    this.#mayMapAt = vif.transfer.cache === 0 ? 0 : (vif.transfer.cache + CACHE_RX_LEFT) / 4;
     this.#notifyTx = rings.notifyTx;
     this.#notifyRx = rings.notifyRx;
     const fields: [number, number][] = [
@@ -231,6 +238,11 @@ export class NetbackQueue implements SegmentSink {
     this.#loops.netbackCommit(this.#nb);
   }
 
+  /** Frames that the guest receives have made its cache map all it may in this round. */
+  get #spent(): boolean {
+    return this.#mayMapAt !== 0 && (this.#u32[this.#mayMapAt] | 0) <= 0;
+  }
+
   /** One frame that the guest cannot take as it is. */
   #inSoftware(at: number, why: number, now: number): Outcome {
     this.#vif.localizeForeign(at, 1);
@@ -248,11 +260,16 @@ export class NetbackQueue implements SegmentSink {
       software.refuse(frame, this.counters);
       return HANDLED;
     }
-    if (this.#loops.netbackRoom(this.#nb) < slots) {
+    if (this.#spent || this.#loops.netbackRoom(this.#nb) < slots) {
       return this.#loops.netbackWait(this.#nb, frame, slots, now) !== 0 ? HANDLED : WAITS;
     }
     this.#now = now;
+    // The pieces of a frame are not parted: all of them are mapped for, or none.
+    const mayMap = this.#mayMapAt;
+    const left = this.#u32[mayMap];
+    if (mayMap !== 0) this.#u32[mayMap] = PLENTY;
     software.segment(frame, this);
+    if (mayMap !== 0) this.#u32[mayMap] += left - PLENTY;
     return HANDLED;
   }
 }

@@ -111,7 +111,7 @@ export function vif(frames: number, drops: Record<string, number> = {}): Vif {
       in: side,
       out: { ...side, waits: 0, segmented: 0, checksums: 0 },
       copies: { count: frames, bytes: frames * 1000 },
-      cache: { hits: 0, misses: 0, evictions: 0 },
+      cache: { hits: 0, misses: 0, evictions: 0, copied: 0 },
       control: { requests: 0, refused: 0, multicast: 0 },
       hashed: 0,
       notifications: 5,

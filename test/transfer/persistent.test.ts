@@ -1,7 +1,13 @@
 /** The mapping cache of "persistent": bounded, least recently used out, honest about grants that end. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { C_CACHE_EVICTIONS, C_CACHE_HITS, C_CACHE_MISSES, COUNTERS_SIZE } from '../../assembly/counters.js';
+import {
+  C_CACHE_COPIED,
+  C_CACHE_EVICTIONS,
+  C_CACHE_HITS,
+  C_CACHE_MISSES,
+  COUNTERS_SIZE,
+} from '../../assembly/counters.js';
 import { NO_FRAME } from '../../assembly/grant_layout.js';
 import {
   F_FRAGS,
@@ -22,7 +28,7 @@ import {
   S_STATUS,
   SEG_SIZE,
 } from '../../assembly/layout.js';
-import { GNTST_no_device_space, GNTST_okay, GNTST_permission_denied } from '../../src/abi/grant_table.js';
+import { GNTST_okay, GNTST_permission_denied } from '../../src/abi/grant_table.js';
 import { Arena } from '../../src/arena/arena.js';
 import { instantiateLoops } from '../../src/arena/loops.js';
 import { cacheTables, Persistent } from '../../src/transfer/persistent.js';
@@ -40,9 +46,13 @@ function setUp() {
   /** Pages mapped so far, as window page and domain frame. */
   const mapped: { slot: number; frame: number; writable: boolean }[] = [];
   let failing = false;
+  let asked = 0;
   const loops = instantiateLoops(arena, {
     mapPage: (_id, address, frame, writable) => {
-      if (failing) return -12;
+      if (failing) {
+        asked++;
+        return -12;
+      }
       if (frame >>> 0 === NO_FRAME) {
         arena.unmap(address, PAGE);
         return 0;
@@ -140,6 +150,8 @@ function setUp() {
     counter,
     canary,
     got: (i: number) => u32[buffer / 4 + i],
+    /** How often the failing kernel was asked. */
+    asked: () => asked,
     fail: (yes: boolean) => {
       failing = yes;
     },
@@ -201,14 +213,18 @@ describe('the mapping cache', () => {
     assert.equal(c.counter(C_CACHE_EVICTIONS), 8);
   });
 
-  test('a batch that needs more pages than there are gets them refused, one by one', () => {
+  test('of a batch that needs more pages than there are the last ones are copied by grant', () => {
     const c = setUp();
     const references = Array.from({ length: 12 }, (_, i) => 8 + i);
-    const statuses = c.read(...references);
     assert.deepEqual(
-      statuses,
-      references.map((_, i) => (i < CAPACITY ? GNTST_okay : GNTST_no_device_space)),
+      c.read(...references),
+      references.map(() => GNTST_okay),
     );
+    assert.deepEqual(
+      references.map((_, i) => c.got(i)),
+      references,
+    );
+    assert.equal(c.counter(C_CACHE_COPIED), 12 - CAPACITY);
     assert.deepEqual(c.read(30), [GNTST_okay], 'the next batch may evict');
     assert.ok(c.canary());
   });
@@ -227,10 +243,16 @@ describe('the mapping cache', () => {
       [11, 12],
     );
     assert.ok(c.borrow(2, 13, 14, 15));
-    assert.deepEqual(c.read(50), [GNTST_no_device_space], 'all pages are in flight');
-    assert.equal(c.borrow(3, 50), false);
+    const mappings = c.mapped.length;
+    assert.deepEqual(c.read(50), [GNTST_okay], 'all pages are in flight: it is copied by grant');
+    assert.equal(c.got(0), 50);
+    assert.ok(c.borrow(3, 50), 'and stays a grant where it would be lent');
+    assert.equal(c.borrowedPage(3, 0), c.arena.u32[0]);
+    assert.equal(c.mapped.length, mappings);
+    assert.equal(c.counter(C_CACHE_COPIED), 2);
     c.transfer.settle();
     assert.deepEqual(c.read(50), [GNTST_okay]);
+    assert.equal(c.mapped.length, mappings + 1);
   });
 
   test('a grant that ends is known at the next use; a changed one is mapped anew', () => {
@@ -261,12 +283,25 @@ describe('the mapping cache', () => {
     assert.equal(c.write(8), GNTST_okay);
   });
 
-  test('a kernel that maps no more costs the frame, and is asked again', () => {
+  test('what a kernel without another mapping does not map is copied by grant; it is asked again later', () => {
     const c = setUp();
-    c.fail(true);
-    assert.deepEqual(c.read(8), [GNTST_no_device_space]);
-    c.fail(false);
     assert.deepEqual(c.read(8), [GNTST_okay]);
+    c.fail(true);
+    for (let i = 0; i < 10; i++) {
+      assert.deepEqual(c.read(8, 9), [GNTST_okay, GNTST_okay]);
+      assert.deepEqual([c.got(0), c.got(1)], [8, 9]);
+      assert.equal(c.write(10), GNTST_okay);
+      assert.equal(c.arena.u32[(c.ram + 10 * PAGE) / 4], 8);
+    }
+    assert.ok(c.asked() <= 2, `${c.asked()} times in 20 batches`);
+    assert.equal(c.counter(C_CACHE_COPIED), 20);
+    c.owner.end(9);
+    assert.ok(c.read(9)[0] < 0, 'what is not granted is not copied either');
+    c.owner.grant(9, 0, 9, false);
+    c.fail(false);
+    for (let i = 0; i < 300; i++) assert.deepEqual(c.read(9), [GNTST_okay]);
+    assert.deepEqual(c.mapped.at(-1), { slot: 1, frame: 9, writable: true });
+    assert.equal(c.mapped.length, 2);
   });
 
   test('closing leaves zero pages', () => {

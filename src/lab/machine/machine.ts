@@ -76,6 +76,8 @@ export class Machine {
   now = 1;
   /** Runs whenever a mapping cache misses: in the midst of the loops, between what they read and what they do. */
   onMap: () => void = () => {};
+  /** False: as a kernel that has no mapping left (vm.max_map_count). */
+  maps = true;
   readonly #ramOfCache = new Map<number, Domain>();
   #nextPort = 1;
 
@@ -91,6 +93,7 @@ export class Machine {
         this.onMap();
         const domain = this.#ramOfCache.get(cacheId);
         if (!domain || domain.ramFd < 0) return -22;
+        if (!this.maps) return -12;
         if (frame >>> 0 === NO_FRAME) this.arena.unmap(address, 4096);
         else this.arena.map(address, 4096, domain.ramFd, frame * 4096, writable !== 0);
         return 0;
