@@ -158,8 +158,10 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     const gso = <u32>load<u8>(frame, V_GSO_TYPE);
     if (gso != 0) {
       const wanted = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? FE_GSO4 : FE_GSO6;
+      // Who wants headroom runs XDP, which Linux netfront does on frames of one slot; it drops the others.
+      const several = headroom != 0 && load<u32>(frame + F_LEN) > room;
       // Family 0: behind VLAN tags, where Linux netfront does not look for a blank checksum.
-      if (!(features & wanted) || !(features & FE_SG) || offloadCsumFamily(frame) == 0)
+      if (!(features & wanted) || !(features & FE_SG) || several || offloadCsumFamily(frame) == 0)
         return i | (PUSH_SEGMENT << 16);
     } else if (load<u8>(frame, V_FLAGS) & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
       const family = offloadCsumFamily(frame); // 0: not a checksum that NETRXF_csum_blank can describe
