@@ -52,7 +52,9 @@ export const scenario: Scenario = {
     assert.doesNotMatch((await dom0.run(`ping -c 2 -W 1 ${addressesOf(1).v4}`)).stdout, / [12] received/);
     await daemon.kill9();
     daemon = await lab.netferry({ args });
-    await until('it goes on', async () => (await row(mac)).state === 'connected');
+    await until('it goes on', async () =>
+      (await daemon.vifs()).some((vif) => vif.mac === mac && vif.state === 'connected'),
+    );
     assert.deepEqual(await carrier(), [false, 'its link is down'], 'for the next daemon, too');
     await dom0.ok(`${NETFERRY} vif link g1/0 up`);
     await stream.finish();
