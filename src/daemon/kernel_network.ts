@@ -210,9 +210,10 @@ export class KernelNetwork {
       );
     }
     try {
-      const hook = new Hook(options.mode ? { mode: options.mode } : {});
+      const { mode } = options;
+      const hook = new Hook({ ...(mode && { mode }), ...(this.#uplink && { uplink: this.#uplink.name }) });
       this.#hook = hook;
-      this.#uplink?.attach(hook);
+      this.#uplink?.adopt(hook);
       this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
       this.#watch = setInterval(() => this.#look(), LOOK);
       this.#watch.unref();

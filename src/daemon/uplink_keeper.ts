@@ -28,9 +28,8 @@ export class UplinkKeeper {
     return this.#name;
   }
 
-  /** Throws SetupError; then it is not attached. */
-  attach(hook: Hook, name = this.#name): void {
-    hook.setUplink(name);
+  /** Takes the hook's uplink as ours. Throws SetupError; then the hook has none. */
+  adopt(hook: Hook): void {
     const { uplink } = hook;
     if (!uplink) return;
     try {
@@ -107,7 +106,8 @@ export class UplinkKeeper {
     const name = [this.#name, this.#configured].find((one) => linkInfo(one));
     if (name === undefined) return;
     try {
-      this.attach(hook, name);
+      hook.setUplink(name);
+      this.adopt(hook);
       this.#log.info(`uplink ${name} is back`);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

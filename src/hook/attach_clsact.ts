@@ -6,6 +6,10 @@
  * `/qdisc`: we made the qdisc, and take it away with the last filter. Whoever starts next takes away what a dead
  * process left, refuses an interface whose process lives (or cannot be seen from here), and touches no other filter. Handle and kind
  * are fixed too: 0x4e460001, bpf.
+ *
+ * Adding or taking away the qdisc, clsact's too, stops the interface's queues while the kernel waits for RCU
+ * (net/sched/sch_api.c, qdisc_graft: dev_deactivate, dev_activate): what is sent in those 0.2 to 0.5 ms is dropped,
+ * reason QDISC_DROP. So a successor takes over the qdisc that a killed process left on its uplink. TCX has no such moment.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -116,9 +120,13 @@ function ours(target: Target): Filter[] {
   }
 }
 
-/** Takes away what dead processes left on any interface of the namespace, their qdiscs too. */
-export function sweepClsact(): void {
+/**
+ * Takes away what dead processes left on any interface of the namespace, their qdiscs too. `spared`: the index of one
+ * that `attachClsact` is about to see to.
+ */
+export function sweepClsact(spared?: number): void {
   for (const index of ingressQdiscs().keys()) {
+    if (index === spared) continue;
     const name = `interface ${index}`;
     const target = { ifindex: index, name };
     const dead = ours(target).filter((filter) => !ownerLives(filter));

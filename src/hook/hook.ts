@@ -19,7 +19,7 @@
 
 import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
-import { macBytes } from '../sys/netlink.js';
+import { linkIndex, macBytes } from '../sys/netlink.js';
 import { attach, bestMode } from './attach.js';
 import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Target } from './attachment.js';
@@ -48,7 +48,7 @@ export class Hook {
   /** Attaches the uplink, if there is one. Throws SetupError, SysError; then nothing is attached. */
   constructor(options: HookOptions = {}) {
     this.#mode = options.mode;
-    sweepClsact();
+    sweepClsact(options.uplink === undefined ? undefined : linkIndex(options.uplink));
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
     try {
@@ -59,6 +59,7 @@ export class Hook {
       this.setUplink(options.uplink, { orders, peer });
     } catch (error) {
       this.#maps.close();
+      sweepClsact(); // the spared one too
       throw error;
     }
   }
