@@ -253,7 +253,8 @@ export class BackendVif {
     await this.#nodes.mended();
     if (this.#state !== XenbusStateReconfigured) await this.#setState(XenbusStateConnected);
     this.phase = 'connected';
-    this.#backend.log.info(`vif ${this.#name}: ${resumed ? 'goes on' : 'connected'}`);
+    const but = this.reason === null ? '' : `, but ${this.reason}`;
+    this.#backend.log.info(`vif ${this.#name}: ${resumed ? 'goes on' : 'connected'}${but}`);
   }
 
   /** Its guest's frames stay in the rings meanwhile. */
