@@ -91,6 +91,18 @@ export function mapZero(address: number, length: number): void {
   check('mmap', mmap(address, length, PROT_READ | PROT_WRITE, ZERO_FLAGS, -1, 0), '', MAP_HINT);
 }
 
+/** Maps part of a file where the kernel likes: the address, or a negative errno. */
+export function tryMapAnywhere(length: number, fd: number, offset: number, writable: boolean): number {
+  const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  const address = mmap(0, length, prot, MAP_SHARED, fd, offset) as number;
+  return address === -1 ? -errno() : address;
+}
+
+/** Its opposite. 0, or a negative errno. */
+export function tryUnmap(address: number, length: number): number {
+  return (munmap(address, length) as number) === -1 ? -errno() : 0;
+}
+
 /** Maps a whole file somewhere outside the arena; returns the address. */
 export function mapAnywhere(length: number, fd: number): number {
   return check('mmap', mmap(0, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), '', MAP_HINT);

@@ -92,7 +92,10 @@ export class MapUnmap implements Transfer {
   settle(): void {}
 
   close(): void {
-    this.#unmapped(); // if the kernel has no memory for that now, the window's owner unmaps it when it frees it
+    if (this.#unmapped()) return;
+    // The kernel has no memory for that now. The window's owner unmaps it when it frees it; whose the pages were is forgotten.
+    this.#grants.abandonEach(this.#requests, this.#mapped, this.#window);
+    this.#mapped = 0;
   }
 
   /** Gives up what is mapped. False when the kernel has no memory for that now. */

@@ -25,6 +25,11 @@ export interface GrantTable {
    */
   unmapEach(requests: number, n: number, window: number): number;
   /**
+   * The same where the kernel refuses to unmap and nobody will try again: the requests' marks go, and the pages stay in
+   * place until the window's owner unmaps it. Nobody may write there meanwhile.
+   */
+  abandonEach(requests: number, n: number, window: number): void;
+  /**
    * Moves copy segments [0, n) at `segments` (assembly/layout.ts, after GNTTABOP_copy) that have a granted end and
    * no error yet, and writes each one's status. Never throws for what a domain did. `counters`: the port's.
    */

@@ -29,6 +29,7 @@ function watched(inner: GrantTable) {
       }
       return inner.unmapEach(requests, n, window);
     },
+    abandonEach: (...rest) => inner.abandonEach(...rest),
   };
   const refuse = (times: number) => {
     refusals = times;
@@ -112,6 +113,19 @@ test('a kernel that unmaps nothing just now costs frames, and is asked again', (
   assert.deepEqual(move(one), [GNTST_no_device_space]);
   assert.deepEqual(move(one), [GNTST_okay]);
   assert.ok(guest.grants.end(guest.rxGref(0)));
+  map.close();
+  machine.close();
+});
+
+test('one that still unmaps nothing when the vif ends keeps the pages, not the grants', () => {
+  const { machine, guest, move, refuse, map, memory } = world();
+  const here = machine.arena.allocate(4096, 'here');
+  refuse(2);
+  move([{ from: here, to: { gref: guest.rxGref(0) }, length: 9 }]);
+  assert.equal(guest.grants.end(guest.rxGref(0)), false);
+  map.close();
+  assert.ok(guest.grants.end(guest.rxGref(0)));
+  machine.arena.free(memory.window, MAP_WINDOW * 4096);
   map.close();
   machine.close();
 });

@@ -316,6 +316,22 @@ export function grantTableSuite(name: string, open: () => GrantTablePlatform): v
       assert.equal(a.end(FIRST), true);
     });
 
+    run('what is abandoned ends with the window', (p) => {
+      const [a] = p.domains;
+      const requests = p.arena.allocate(PAGE_SIZE, 'requests');
+      const window = p.arena.allocate(2 * PAGE_SIZE, 'window');
+      const references = [FIRST, FIRST + 1];
+      for (const reference of references) a.grant(reference, p.backend, reference - FIRST + 1, false);
+      const wanted = references.map((reference) => {
+        return { domid: a.domid, reference: a.reference(reference), writable: true };
+      });
+      assert.deepEqual(mapEach(p, requests, window, wanted), [GNTST_okay, GNTST_okay]);
+      p.table.abandonEach(requests, 2, window);
+      p.arena.free(window, 2 * PAGE_SIZE);
+      assert.ok(p.arena.u8.subarray(window, window + 2 * PAGE_SIZE).every((byte) => byte === 0));
+      for (const reference of references) assert.equal(a.end(reference), true);
+    });
+
     run('copies from, to and between domains, the bytes asked for and no more', (p) => {
       const [a, b] = p.domains;
       a.grant(FIRST, p.backend, 1, true);

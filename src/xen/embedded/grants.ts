@@ -151,6 +151,10 @@ export class EmbeddedGrantTable implements GrantTable {
     return result;
   }
 
+  abandonEach(requests: number, n: number): void {
+    this.#loops.grantUnmark(this.#domains, requests, n);
+  }
+
   copy(segments: number, n: number, counters: number): void {
     const loops = this.#loops;
     const local = this.#iovecs;

@@ -2,7 +2,11 @@
  * Xen's own grants: pages are mapped through /dev/xen/gntdev, and copied by batches of its GRANT_COPY. Xen checks and
  * counts; nothing of a domain's grant table can be seen from here. One object a thread.
  *
- * A mapping that Xen refuses leaves a hole where zero pages were (mmap(2) unmaps first), which is closed at once.
+ * mmap(2) unmaps what is in its place before the driver asks Xen, and what Xen then refuses leaves a hole in the arena, into
+ * which another thread's mapping may fall before it is closed. So each page is mapped outside the arena first: what is
+ * wrong with a grant is found there. And it pins the grant: Xen does not look at the guest's entry again as long as it
+ * is mapped, so that nothing the guest does meanwhile makes the mapping in the arena fail. (Moving the first mapping there
+ * would do on a PVH dom0, but in a PV one Xen knows each mapping by its page table entry.)
  */
 import {
   MAP_DOMID,
@@ -37,6 +41,7 @@ import type { Arena } from '../../arena/arena.js';
 import type { Loops } from '../../arena/loops.js';
 import { SetupError } from '../../sys/errors.js';
 import { Gntdev, GRANTS_AT_ONCE } from '../../sys/gntdev.js';
+import { tryMapAnywhere, tryUnmap } from '../../sys/memory.js';
 import { GrantError, type GrantTable } from '../grant_table.js';
 
 const SEGMENTS = NATIVE_SEGMENTS_MAX * COPY_SEGMENT_SIZE;
@@ -145,7 +150,11 @@ export class NativeGrantTable implements GrantTable {
   unmapEach(requests: number, n: number, window: number): number {
     if (n === 0) return 0;
     const result = this.#arena.tryUnmap(window, n * PAGE_SIZE);
-    if (result !== 0) return result;
+    if (result === 0) this.abandonEach(requests, n, window);
+    return result;
+  }
+
+  abandonEach(requests: number, n: number, window: number): void {
     const { u32, view } = this.#arena;
     for (let k = 0; k < n; k++) {
       const request = requests + k * MAP_SIZE;
@@ -153,7 +162,6 @@ export class NativeGrantTable implements GrantTable {
       if (view.getInt16(request + MAP_STATUS, true) === GNTST_okay && count > 0)
         this.#release(u32[(request + MAP_HANDLE) / 4], count, window + k * PAGE_SIZE);
     }
-    return 0;
   }
 
   copy(segments: number, n: number, counters: number): void {
@@ -231,17 +239,25 @@ export class NativeGrantTable implements GrantTable {
 
   /** Registers and maps the entered references. Their page in the driver's file, or a negative errno. */
   #mapEntered(count: number, address: number, writable: boolean): number {
-    const page = this.#device.register(count);
-    if (page < 0) return page;
+    const device = this.#device;
     const bytes = count * PAGE_SIZE;
-    const failed = this.#arena.tryMap(address, bytes, this.#device.fd, page * PAGE_SIZE, writable);
+    const pinned = device.register(count);
+    if (pinned < 0) return pinned;
+    const outside = tryMapAnywhere(bytes, device.fd, pinned * PAGE_SIZE, writable);
+    const page = outside < 0 ? outside : device.register(count);
+    const failed =
+      page < 0 ? page : this.#arena.tryMap(address, bytes, device.fd, page * PAGE_SIZE, writable);
+    if (outside >= 0) tryUnmap(outside, bytes);
+    device.unregister(pinned, count);
     if (failed === 0) return page;
-    this.#arena.tryUnmap(address, bytes); // no more mappings at all: then nothing was unmapped there
-    this.#device.unregister(page, count);
+    if (page >= 0) {
+      this.#arena.tryUnmap(address, bytes); // no memory, or no more mappings at all: then nothing was unmapped there
+      device.unregister(page, count);
+    }
     return failed;
   }
 
-  /** The range is unmapped already. */
+  /** The range is unmapped already, or will be by its owner; until then the driver keeps it mapped. */
   #release(page: number, count: number, address: number): void {
     this.#unmark(address, count);
     this.#device.unregister(page, count);
