@@ -27,6 +27,8 @@ export const C_OUT_WAITS = 15;
 export const C_IN_LIMITED = 16;
 /** Pages that could not be mapped for want of mappings (vm.max_map_count) or of room in the cache: copied by grant. */
 export const C_CACHE_COPIED = 17;
+/** Times that its peer made wake-ups of ours wait. */
+export const C_BLOCKED = 18;
 /** Frames that carried their receiver's hash: to a guest, and what a netfront got of its back end. */
 export const C_HASHED = 20;
 /** Requests of the control ring, those among them that were not granted, and changes of the multicast list. */

@@ -37,6 +37,7 @@ export function hookCounters(counters: Counters): PortCounters {
     control: { requests: 0, refused: 0, multicast: 0 },
     hashed: 0,
     notifications: 0,
+    blocked: 0,
     events: 0,
     drops: hookDrops(counters),
   };

@@ -56,6 +56,8 @@ export class Vifs implements VifConnector {
   readonly #shard: Shard;
   readonly #ports: PortIds;
   readonly #connected = new Map<string, Connected>();
+  /** Domains that made signals of ours wait. */
+  readonly #wary = new Set<number>();
   readonly #caches = new CacheBudget();
 
   constructor(arena: Arena, platform: Platform, shard: Shard, ports: PortIds) {
@@ -65,6 +67,7 @@ export class Vifs implements VifConnector {
     this.#ports = ports;
     shard.onFenced = (port, why) => this.#fenced(port, why);
     shard.onBlocked = (fd) => this.#blocked(fd);
+    shard.onSlowed = (fd) => this.#slowed(fd);
   }
 
   /** A vif whose link is down is left alone: nothing of its guest is mapped, and its frames stay where they are. */
@@ -182,6 +185,7 @@ export class Vifs implements VifConnector {
       bounce: allocate(BOUNCE_SIZE, 'private copies'),
       control,
       ...keys.settings,
+      wary: this.#wary.has(domid),
       rate: vif.config.rate,
       addresses: vif.config.addresses,
       // Which groups it had listed, its last back end alone knew: it gets them all.
@@ -219,7 +223,14 @@ export class Vifs implements VifConnector {
     return { transfer, capacity };
   }
 
+  /** Whatever event channels it comes with next: they are signalled so that it cannot do it again. */
+  #slowed(fd: number): void {
+    for (const [key, { notifyFds }] of this.#connected)
+      if (notifyFds.includes(fd)) this.#wary.add(Number(key.split('/')[0]));
+  }
+
   #blocked(fd: number): void {
+    this.#slowed(fd);
     for (const [key, connected] of this.#connected) {
       if (!connected.notifyFds.includes(fd)) continue;
       const [domid, handle] = key.split('/').map(Number);

@@ -67,6 +67,8 @@ export interface PortCounters {
   /** Frames with the hash that their receiver asked for. */
   readonly hashed: number;
   readonly notifications: number;
+  /** Times that the peer made notifications wait. */
+  readonly blocked: number;
   readonly events: number;
   /** Reasons with at least one drop. */
   readonly drops: Readonly<Record<string, number>>;
@@ -110,6 +112,7 @@ export function readCounters(arena: Arena, ...addresses: readonly number[]): Por
     },
     hashed: at(C.C_HASHED),
     notifications: at(C.C_NOTIFICATIONS),
+    blocked: at(C.C_BLOCKED),
     events: at(C.C_EVENTS),
     drops,
   };

@@ -31,6 +31,8 @@ export class Shard<E extends EventChannels = EventChannels> {
   onFenced: (id: number, why: number) => void = () => {};
   /** A peer keeps a wake-up of ours blocked, again and again; `fd` is what we signal it by. */
   onBlocked: (fd: number) => void = () => {};
+  /** A peer made signals of ours wait, and cannot any more; `fd` likewise. */
+  onSlowed: (fd: number) => void = () => {};
   /** The thread died by a fault of ours. */
   onFailure: (error: Error) => void = () => {};
   readonly #share: ThreadShare<E> | undefined;
@@ -137,6 +139,10 @@ export class Shard<E extends EventChannels = EventChannels> {
   #heard(message: ShardMessage): void {
     if ('fenced' in message) {
       this.onFenced(message.fenced, message.why);
+      return;
+    }
+    if ('slowedBy' in message) {
+      this.onSlowed(message.slowedBy);
       return;
     }
     const waiting = this.#waiting.get(message.sequence);

@@ -46,6 +46,8 @@ export interface NetbackSpec {
   readonly control?: { readonly ring: number; readonly channel: Channel } | undefined;
   readonly multicastControl: boolean;
   readonly xdpHeadroom: number;
+  /** Its domain made signals of ours wait before. */
+  readonly wary: boolean;
   /** What the guest may send. */
   readonly rate?: { readonly bytes: number; readonly interval: number } | undefined;
   /** IP addresses and networks that it may be sender of; none: any. */
@@ -100,4 +102,6 @@ export type ShardRequest =
 
 export type ShardMessage =
   | { readonly sequence: number; readonly error?: string; readonly io?: 'io_uring' | 'plain' }
-  | { readonly fenced: number; readonly why: number };
+  | { readonly fenced: number; readonly why: number }
+  /** A peer made signals wait, and cannot any more; by what it is signalled. */
+  | { readonly slowedBy: number };

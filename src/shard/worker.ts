@@ -4,10 +4,12 @@
  * read synchronously when the control descriptor says so.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { C_BLOCKED } from '../../assembly/counters.js';
 import { DOM_SIZE, NO_FRAME } from '../../assembly/grant_layout.js';
 import { F_SRC } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
+import { countUp } from '../datapath/counters.js';
 import { Engine } from '../datapath/engine.js';
 import type { Port } from '../datapath/port.js';
 import { NetbackPort } from '../netif/netback_port.js';
@@ -36,6 +38,8 @@ const TOKEN_MASK = 2 ** TOKEN_SHIFT - 1;
 const RETRY = 5;
 /** ms of one sleep: epoll_wait(2) takes an int. */
 const LONGEST = 2 ** 31 - 1;
+/** ms between two waits after which signals are looked at: did a peer keep one waiting? */
+const SLOW = 2;
 /** Rounds between looks at epoll while there is work. */
 const POLL_EVERY = 4;
 
@@ -56,6 +60,8 @@ class DatapathThread {
   readonly #platform: ThreadPlatform = this.#openPlatform(start.platform);
   readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
   #running = true;
+  /** Clock at the end of the last wait. */
+  #waited = Number.POSITIVE_INFINITY;
 
   constructor() {
     this.#epoll.add(start.controlFd, CONTROL);
@@ -97,7 +103,10 @@ class DatapathThread {
   }
 
   #wait(timeout: number): void {
+    const { events } = this.#platform;
+    if (events.suspect !== undefined && performance.now() - this.#waited > SLOW) events.suspect();
     const n = this.#epoll.wait(timeout);
+    if (events.suspect !== undefined) this.#waited = performance.now();
     for (let i = 0; i < n; i++) {
       const token = this.#epoll.token(i);
       if (token === CONTROL) this.#requests();
@@ -147,7 +156,20 @@ class DatapathThread {
 
   #openPlatform(platform: ThreadStart): ThreadPlatform {
     if (platform.kind === 'native') return new NativeThread(this.#arena, this.#loops, platform, this.#epoll);
-    return new EmbeddedThread(this.#arena, this.#loops, platform, this.#epoll, this.#heartbeat + 1);
+    const signalling = this.#heartbeat + 1;
+    return new EmbeddedThread(this.#arena, this.#loops, platform, this.#epoll, signalling, (fd) =>
+      this.#slowed(fd),
+    );
+  }
+
+  /** A peer made signals wait. */
+  #slowed(fd: number): void {
+    for (const [id, channels] of this.#channels) {
+      const port = this.#ports.get(id);
+      if (port && channels.some((channel) => channel.notifyFd === fd))
+        countUp(this.#arena.u32, port.counters, C_BLOCKED);
+    }
+    this.#say({ slowedBy: fd });
   }
 
   #attach(spec: PortSpec): { io?: 'io_uring' | 'plain' } {
@@ -187,7 +209,7 @@ class DatapathThread {
     for (const [i, channel] of channels.entries()) {
       const token = (port.id << TOKEN_SHIFT) | i;
       if (this.#platform.events.add(channel, token)) this.#wake(token);
-      if (spec.kind === 'netback' && spec.resumed) this.#platform.events.notifier(channel)();
+      if (spec.kind === 'netback' && spec.resumed) this.#platform.events.notifier(channel, spec.wary)();
     }
   }
 
@@ -208,9 +230,9 @@ class DatapathThread {
     const transfer = this.#transfer(spec);
     const { segments } = start;
     const descriptors = channelsOf(spec).map((channel) => channel.waitFd);
-    const queues = spec.queues.map((queue) => ({ ...queue, ...this.#notifiers(queue.channels) }));
+    const queues = spec.queues.map((queue) => ({ ...queue, ...this.#notifiers(queue.channels, spec.wary) }));
     const { control: own } = spec;
-    const control = own && { ring: own.ring, notify: this.#platform.events.notifier(own.channel) };
+    const control = own && { ring: own.ring, notify: this.#platform.events.notifier(own.channel, spec.wary) };
     const options = { ...spec, segments, descriptors, queues, transfer, control };
     const port = new NetbackPort(this.#arena, this.#loops, options);
     port.localizeForeign = (list, n) => this.#localize(list, n);
@@ -262,8 +284,8 @@ class DatapathThread {
     }
   }
 
-  #notifiers(channels: readonly Channel[]): { notifyTx: Notify; notifyRx: Notify } {
-    const [notifyTx, notifyRx = notifyTx] = channels.map((one) => this.#platform.events.notifier(one));
+  #notifiers(channels: readonly Channel[], wary = false): { notifyTx: Notify; notifyRx: Notify } {
+    const [notifyTx, notifyRx = notifyTx] = channels.map((one) => this.#platform.events.notifier(one, wary));
     return { notifyTx, notifyRx };
   }
 

@@ -22,8 +22,13 @@ export interface EventSource {
   add(channel: Channel, token: number): boolean;
   /** It reports no more. Its owner unbinds it afterwards. */
   remove(channel: Channel): void;
-  /** What wakes the peer of `channel`; made once, called for every wake-up, never blocks for longer than a system call. */
-  notifier(channel: Channel): () => void;
+  /**
+   * What wakes the peer of `channel`; made once, called for every wake-up, never blocks for longer than a system call: where a
+   * peer can make it wait, not with `wary`, nor for long.
+   */
+  notifier(channel: Channel, wary?: boolean): () => void;
+  /** The thread took long for what it did; where peers can make signals wait, these are looked at. */
+  suspect?(): void;
   /**
    * The thread's wait reported EVENTS_TOKEN: takes the events that are there. Returns how many tokens `token(i)` has;
    * 0 where channels report by descriptors of their own.

@@ -231,6 +231,23 @@ export const TABLE: Record<string, HeaderTable> = {
       IOVEC_SIZE: 'sizeof(struct iovec)',
     },
   },
+  aio: {
+    headers: ['stddef.h', 'linux/aio_abi.h', 'sys/syscall.h'],
+    C: {
+      NR_io_setup: 'SYS_io_setup',
+      NR_io_destroy: 'SYS_io_destroy',
+      NR_io_getevents: 'SYS_io_getevents',
+      NR_io_submit: 'SYS_io_submit',
+      IOCB_OPCODE: 'offsetof(struct iocb, aio_lio_opcode)',
+      IOCB_FILDES: 'offsetof(struct iocb, aio_fildes)',
+      IOCB_BUF: 'offsetof(struct iocb, aio_buf)',
+      IOCB_NBYTES: 'offsetof(struct iocb, aio_nbytes)',
+      IOCB_FLAGS: 'offsetof(struct iocb, aio_flags)',
+      IOCB_RESFD: 'offsetof(struct iocb, aio_resfd)',
+      IOCB_SIZE: 'sizeof(struct iocb)',
+      IO_EVENT_SIZE: 'sizeof(struct io_event)',
+    },
+  },
   if_ether: {
     headers: ['stddef.h', 'linux/if_ether.h'],
     C: {

@@ -115,6 +115,7 @@ export function vif(frames: number, drops: Record<string, number> = {}): Vif {
       control: { requests: 0, refused: 0, multicast: 0 },
       hashed: 0,
       notifications: 5,
+      blocked: 0,
       events: 6,
       drops,
     },

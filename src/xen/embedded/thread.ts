@@ -3,7 +3,9 @@ import { PAGE_SIZE } from '../../../assembly/layout.js';
 import type { Arena } from '../../arena/arena.js';
 import type { Loops } from '../../arena/loops.js';
 import type { Epoll } from '../../sys/epoll.js';
+import { SysError } from '../../sys/errors.js';
 import { signal } from '../../sys/eventfd.js';
+import { KernelSignal } from '../../sys/kernel_signal.js';
 import type { Channel, EventSource } from '../event_channels.js';
 import type { GrantTable } from '../grant_table.js';
 import type { EmbeddedStart, ThreadPlatform } from '../platform.js';
@@ -20,14 +22,24 @@ export class EmbeddedThread implements ThreadPlatform {
   /** RAM files, which their owner closes after `forget`. */
   readonly #ramOf = new Map<number, number>();
 
-  /** `signalling`: index in arena.u32 of the word that says which descriptor is being signalled right now, + 1. */
-  constructor(arena: Arena, loops: Loops, start: EmbeddedStart, epoll: Epoll, signalling: number) {
+  /**
+   * `signalling`: index in arena.u32 of the word that says which descriptor is being signalled right now, + 1. `onBlocked`: a
+   * peer made signals wait, and cannot any more; by what we signal it.
+   */
+  constructor(
+    arena: Arena,
+    loops: Loops,
+    start: EmbeddedStart,
+    epoll: Epoll,
+    signalling: number,
+    onBlocked: (fd: number) => void,
+  ) {
     this.#arena = arena;
     this.records = start.records;
     this.grants = new EmbeddedGrantTable(arena, loops, start.records, start.iovecs, (domid) =>
       this.#ramOf.get(domid),
     );
-    this.events = new EventFds(arena, epoll, signalling);
+    this.events = new EventFds(arena, epoll, signalling, onBlocked);
   }
 
   admit(domid: number, ramFd: number): void {
@@ -52,19 +64,41 @@ export class EmbeddedThread implements ThreadPlatform {
     this.#arena.unmap(address, bytes);
   }
 
-  close(): void {}
+  close(): void {
+    this.events.close();
+  }
 }
 
-/** Each channel is two eventfds, which the thread's epoll watches one by one. */
-class EventFds implements EventSource {
+/** A signal takes a few µs; one that takes longer (ms) was kept waiting, or the thread lost its CPU. */
+const LONG = 0.1;
+/** Of those, so many while the thread is watched cannot be chance; one that took so long (ms) counts as all of them. */
+const STRIKES = 3;
+const VERY_LONG = 20;
+/** ms for which signals are timed once there is reason to. */
+const WATCHED = 1000;
+
+/**
+ * Each channel is two eventfds, which the thread's epoll watches one by one.
+ *
+ * A peer shares the open file of the one that we signal: it can clear O_NONBLOCK and fill the counter, and write(2) waits
+ * until it, or the owner of this thread, reads. So when rounds take long, signals are timed for a while, and a channel that
+ * keeps them waiting is signalled in the kernel's own way from then on, which never waits. That is no punishment: who
+ * lost its CPU three times in a signal pays some hundred ns for each.
+ */
+export class EventFds implements EventSource {
   readonly #u32: Uint32Array;
   readonly #epoll: Epoll;
   readonly #signalling: number;
+  readonly #onBlocked: (fd: number) => void;
+  #kernel: KernelSignal | undefined;
+  /** Clock until which signals are timed; 0: they are not. */
+  #watched = 0;
 
-  constructor(arena: Arena, epoll: Epoll, signalling: number) {
+  constructor(arena: Arena, epoll: Epoll, signalling: number, onBlocked: (fd: number) => void) {
     this.#u32 = arena.u32;
     this.#epoll = epoll;
     this.#signalling = signalling;
+    this.#onBlocked = onBlocked;
   }
 
   add(channel: Channel, token: number): boolean {
@@ -76,11 +110,29 @@ class EventFds implements EventSource {
     this.#epoll.remove(channel.waitFd);
   }
 
-  notifier({ notifyFd }: Channel): () => void {
+  suspect(): void {
+    this.#watched = performance.now() + WATCHED;
+  }
+
+  notifier({ notifyFd }: Channel, wary = false): () => void {
+    let kernel = wary ? this.#openKernel() : undefined;
+    let strikes = 0;
     return () => {
-      // A peer can make this write block (it shares the open file); the owner watches and drains it then.
+      if (kernel !== undefined) {
+        kernel.signal(notifyFd);
+        return;
+      }
+      // The owner watches this word, and empties the counter when it does not change.
       this.#u32[this.#signalling] = notifyFd + 1;
-      signal(notifyFd);
+      if (this.#watched === 0) signal(notifyFd);
+      else {
+        strikes = this.#timed(notifyFd, strikes);
+        if (strikes >= STRIKES) {
+          strikes = 0;
+          kernel = this.#openKernel();
+          this.#onBlocked(notifyFd);
+        }
+      }
       this.#u32[this.#signalling] = 0;
     };
   }
@@ -93,5 +145,31 @@ class EventFds implements EventSource {
     return 0;
   }
 
-  close(): void {}
+  close(): void {
+    this.#kernel?.close();
+    this.#kernel = undefined;
+  }
+
+  /** Signals and looks at the clock. Returns the channel's strikes. */
+  #timed(fd: number, strikes: number): number {
+    const begin = performance.now();
+    signal(fd);
+    const now = performance.now();
+    const took = now - begin;
+    if (took >= VERY_LONG) return STRIKES;
+    if (took >= LONG) return strikes + 1;
+    if (now < this.#watched) return strikes;
+    this.#watched = 0;
+    return 0;
+  }
+
+  /** One for the thread. Undefined where the kernel has none to give: then the owner's watch is all there is. */
+  #openKernel(): KernelSignal | undefined {
+    try {
+      this.#kernel ??= new KernelSignal();
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+    }
+    return this.#kernel;
+  }
 }
