@@ -17,7 +17,7 @@ export {
 } from './forward';
 export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
 export { laneRun } from './lane';
-export { grantMark, grantUnmark, mapNext, mapPrepare, mapSettle } from './map';
+export { grantMark, grantUnmark, mapNext, mapPrepare, mapSettle, mapTargets } from './map';
 export { clearCounters, copyBytes } from './memory';
 export { grantFinish, grantNext, grantPrepare, moveLocal } from './move';
 export {

@@ -53,15 +53,22 @@ export function grantUnmark(domains: u32, requests: u32, n: u32): void {
 
 /** Index behind the last segment that mapPrepare took. */
 let next: u32 = 0;
+/** Requests of the last mapPrepare for pages that are written to. */
+let written: u32 = 0;
 
 export function mapNext(): u32 {
   return next;
 }
 
+export function mapTargets(): u32 {
+  return written;
+}
+
 /**
  * Requests for the granted ends of segments [from, n), `max` (2 at least) at most; the page of request k will appear
  * at `window` + k pages, and the segments are given those addresses now. Neighbours share a page: it is mapped once.
- * Ends that cannot be mapped at all are left. Returns the number of requests.
+ * Ends that cannot be mapped at all are left. Pages that are read are requests [0, returned number), those that are
+ * written to the last ones, [max - mapTargets(), max): a platform may map pages of one kind by one call.
  */
 export function mapPrepare(
   domains: u32,
@@ -72,11 +79,10 @@ export function mapPrepare(
   window: u32,
   max: u32,
 ): u32 {
-  let used: u32 = 0;
-  let source: u32 = 0;
-  let target: u32 = 0;
+  let sources: u32 = 0;
+  let targets: u32 = 0;
   let i = from;
-  for (; i < n && used + 2 <= max; i++) {
+  for (; i < n && sources + targets + 2 <= max; i++) {
     const seg = segAt(segs, i);
     if (load<i16>(seg, S_STATUS) != GNTST_okay) continue;
     const reads = mustMap(domains, seg, S_SRC_ADDR);
@@ -87,22 +93,19 @@ export function mapPrepare(
       continue;
     }
     if (reads) {
-      if (!same(requests, source, seg, S_SRC_GREF)) {
-        request(requests, used++, seg, S_SRC_GREF, 0);
-        source = used;
-      }
-      store<u32>(seg, window + (source - 1) * PAGE_SIZE + load<u16>(seg, S_SRC_GREF + 4), S_SRC_ADDR);
+      if (sources == 0 || !same(requests, sources - 1, seg, S_SRC_GREF))
+        request(requests, sources++, seg, S_SRC_GREF, 0);
+      store<u32>(seg, window + (sources - 1) * PAGE_SIZE + load<u16>(seg, S_SRC_GREF + 4), S_SRC_ADDR);
     }
     if (writes) {
-      if (!same(requests, target, seg, S_DST_GREF)) {
-        request(requests, used++, seg, S_DST_GREF, 1);
-        target = used;
-      }
-      store<u32>(seg, window + (target - 1) * PAGE_SIZE + load<u16>(seg, S_DST_GREF + 4), S_DST_ADDR);
+      if (targets == 0 || !same(requests, max - targets, seg, S_DST_GREF))
+        request(requests, max - ++targets, seg, S_DST_GREF, 1);
+      store<u32>(seg, window + (max - targets) * PAGE_SIZE + load<u16>(seg, S_DST_GREF + 4), S_DST_ADDR);
     }
   }
   next = i;
-  return used;
+  written = targets;
+  return sources;
 }
 
 /** An end (S_SRC_ADDR, S_DST_ADDR) without an address, of a domain whose pages can be mapped. */
@@ -117,10 +120,9 @@ function beyond(seg: u32, field: u32, length: u32): bool {
   return <u32>load<u16>(seg + field + 4) + length > <u32>PAGE_SIZE;
 }
 
-/** Is request number `at` - 1 for that very page? 0 = there was none yet. */
+/** Is request number `at` for that very page? */
 function same(requests: u32, at: u32, seg: u32, field: u32): bool {
-  if (at == 0) return false;
-  const request = requests + (at - 1) * MAP_SIZE;
+  const request = requests + at * MAP_SIZE;
   return (
     load<u32>(request, MAP_GREF) == load<u32>(seg + field) &&
     load<u16>(request, MAP_DOMID) == load<u16>(seg + field + 6)
@@ -138,11 +140,11 @@ function request(requests: u32, at: u32, seg: u32, field: u32, write: u32): void
 
 /**
  * After mapping: the segments of [from, to) whose page was refused get that status, and no address. Returns how many
- * good ones have an end that was not mapped.
+ * good ones have an end that was not mapped. `max` as for mapPrepare.
  */
-export function mapSettle(segs: u32, from: u32, to: u32, requests: u32, window: u32, used: u32): u32 {
+export function mapSettle(segs: u32, from: u32, to: u32, requests: u32, window: u32, max: u32): u32 {
   let left: u32 = 0;
-  const end = window + used * PAGE_SIZE;
+  const end = window + max * PAGE_SIZE;
   for (let i = from; i < to; i++) {
     const seg = segAt(segs, i);
     settleEnd(seg, S_SRC_ADDR, requests, window, end);

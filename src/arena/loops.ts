@@ -122,6 +122,7 @@ export interface Loops {
     max: number,
   ): number;
   mapNext(): number;
+  mapTargets(): number;
   mapSettle(
     segments: number,
     from: number,

@@ -7,7 +7,7 @@
  * a guest whose packets are chains of tiny slots does not hold the datapath thread.
  */
 import { MAP_SIZE } from '../../assembly/grant_layout.js';
-import { S_STATUS, SEG_SIZE } from '../../assembly/layout.js';
+import { PAGE_SIZE, S_STATUS, SEG_SIZE } from '../../assembly/layout.js';
 import { GNTST_no_device_space } from '../abi/grant_table.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
@@ -41,8 +41,9 @@ export class MapUnmap implements Transfer {
   readonly #window: number;
   readonly #requests: number;
   readonly #counters: number;
-  /** Requests whose pages are mapped. Between batches 0, unless the kernel refused to unmap. */
-  #mapped = 0;
+  /** Requests whose pages are mapped: the first ones, and the last ones. Between batches 0, unless the kernel refused to unmap. */
+  #read = 0;
+  #written = 0;
 
   constructor(arena: Arena, loops: Loops, grants: GrantTable, memory: MapMemory) {
     this.#arena = arena;
@@ -61,19 +62,17 @@ export class MapUnmap implements Transfer {
         this.#refuse(segments, from, n);
         return;
       }
-      const used = loops.mapPrepare(
-        this.#domains,
-        segments,
-        from,
-        n,
-        this.#requests,
-        this.#window,
-        MAP_WINDOW,
-      );
+      const requests = this.#requests;
+      const window = this.#window;
+      const read = loops.mapPrepare(this.#domains, segments, from, n, requests, window, MAP_WINDOW);
+      const written = loops.mapTargets();
       const to = loops.mapNext();
-      this.#grants.mapEach(this.#requests, used, this.#window);
-      this.#mapped = used;
-      const left = loops.mapSettle(segments, from, to, this.#requests, this.#window, used);
+      if (read > 0) this.#grants.mapEach(requests, read, window);
+      this.#read = read;
+      const last = MAP_WINDOW - written;
+      if (written > 0) this.#grants.mapEach(requests + last * MAP_SIZE, written, window + last * PAGE_SIZE);
+      this.#written = written;
+      const left = loops.mapSettle(segments, from, to, requests, window, MAP_WINDOW);
       const list = segments + from * SEG_SIZE;
       loops.moveLocal(list, to - from, this.#counters);
       // A guest in private memory (the lab's) has nothing to map.
@@ -100,8 +99,12 @@ export class MapUnmap implements Transfer {
 
   /** Gives up what is mapped. False when the kernel has no memory for that now. */
   #unmapped(): boolean {
-    if (this.#grants.unmapEach(this.#requests, this.#mapped, this.#window) !== 0) return false;
-    this.#mapped = 0;
+    const last = MAP_WINDOW - this.#written;
+    if (this.#grants.unmapEach(this.#requests, this.#read, this.#window) !== 0) return false;
+    this.#read = 0;
+    const written = this.#requests + last * MAP_SIZE;
+    if (this.#grants.unmapEach(written, this.#written, this.#window + last * PAGE_SIZE) !== 0) return false;
+    this.#written = 0;
     return true;
   }
 
