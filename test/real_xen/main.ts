@@ -5,6 +5,7 @@
  *   --all         those too that run only when they are named
  *   --jobs N      boots at a time (default: 1); each keeps one CPU busy
  *   --backend kernel   guests are carried by the kernel's netback and a bridge: to see whose a fault is
+ *   --set N=V     a setting of the scenarios that know it, as compare's rounds: may be repeated
  *   --real-time   clocks run with this machine's, not by counted instructions (`counted` in protocol.ts)
  *   --results D   where consoles and logs go (default: dist/xen-results)
  */
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     jobs: { type: 'string', default: '1' },
     'real-time': { type: 'boolean', default: false },
     backend: { type: 'string', default: 'netferry' },
+    set: { type: 'string', multiple: true, default: [] },
     results: { type: 'string', default: join(ROOT, 'dist/xen-results') },
   },
 });
@@ -66,6 +68,10 @@ async function main(): Promise<number> {
     console.error('--backend is netferry or kernel');
     return 2;
   }
+  if (!values.set.every((text) => /^[\w-]+=/.test(text))) {
+    console.error('--set takes NAME=VALUE');
+    return 2;
+  }
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1) {
     console.error('--jobs is a number of boots');
@@ -93,7 +99,10 @@ async function runAll(
   wanted: readonly Wanted[],
   jobs: number,
 ): Promise<number> {
-  const runner = new Runner(images, results, values.backend === 'kernel' ? 'kernel' : 'netferry');
+  const runner = new Runner(images, results, {
+    backend: values.backend === 'kernel' ? 'kernel' : 'netferry',
+    settings: Object.fromEntries(values.set.map((text) => text.split(/=(.*)/s, 2))),
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void runner.stop(`stopped by ${signal}`));
   }

@@ -25,6 +25,8 @@ export interface Plan {
   readonly scenarios: readonly string[];
   /** What carries guests where a scenario leaves it open. */
   readonly backend: 'netferry' | 'kernel';
+  /** What a scenario can be told (`--set NAME=VALUE`): `lab.setting`. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export type Outcome = 'passed' | 'failed' | 'skipped';

@@ -27,14 +27,18 @@ function report(line: Report): void {
 }
 
 /** Resolves with how it ended; a scenario that takes too long is killed with all that it started. */
-function runScenario(name: string, seconds: number, backend: string): Promise<End> {
+function runScenario(name: string, seconds: number, { backend, settings }: Plan): Promise<End> {
   return new Promise((resolve) => {
     let end: End = { type: 'end', outcome: 'failed', message: 'the scenario’s process ended without a word' };
     let last = 'it began';
-    const child = spawn(process.execPath, ['--enable-source-maps', RUNNER, name, backend], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, ...MARK },
-    });
+    const child = spawn(
+      process.execPath,
+      ['--enable-source-maps', RUNNER, name, backend, JSON.stringify(settings)],
+      {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        env: { ...process.env, ...MARK },
+      },
+    );
     const limit = setTimeout(() => {
       const message = `not done after ${seconds} s; last: ${last}`;
       end = { type: 'end', outcome: 'failed', message };
@@ -67,7 +71,7 @@ async function main(): Promise<void> {
     const begin = performance.now();
     report({ type: 'begin', scenario: name });
     const scenario = await loadScenario(name);
-    let { outcome, message } = await runScenario(name, scenario.seconds, plan.backend);
+    let { outcome, message } = await runScenario(name, scenario.seconds, plan);
     const seconds = (performance.now() - begin) / 1000;
     const { text, complaint } = await kernelLog(dom0);
     if (text !== '') report({ type: 'log', file: 'dom0-kernel.log', text });

@@ -23,9 +23,17 @@ export class Lab {
 
   readonly backend: Backend;
 
-  constructor(events: LabEvents, backend: Backend) {
+  readonly #settings: Readonly<Record<string, string>>;
+
+  constructor(events: LabEvents, backend: Backend, settings: Readonly<Record<string, string>> = {}) {
     this.#events = events;
     this.backend = backend;
+    this.#settings = settings;
+  }
+
+  /** What `--set NAME=…` said, else `otherwise`. */
+  setting(name: string, otherwise: string): string {
+    return this.#settings[name] ?? otherwise;
   }
 
   /** Says where the scenario is: the host prints it, and a time limit's message names the last one. */

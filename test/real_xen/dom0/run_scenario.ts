@@ -1,4 +1,4 @@
-/** One scenario as a process of its own: `node run_scenario.js NAME BACKEND`, with the agent at its IPC channel. */
+/** One scenario as a process of its own: `node run_scenario.js NAME BACKEND SETTINGS`, with the agent at its IPC channel. */
 import { loadScenario, Skip } from '../scenario.js';
 import { Lab } from './lab.js';
 
@@ -17,13 +17,14 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-const [name, backend] = process.argv.slice(2);
+const [name, backend, settings] = process.argv.slice(2);
 const lab = new Lab(
   {
     step: (text) => void send({ type: 'step', text }),
     figures: (file, value) => void send({ type: 'figures', name: file, value }),
   },
   backend === 'kernel' ? 'kernel' : 'netferry',
+  JSON.parse(settings) as Record<string, string>,
 );
 let end: ScenarioMessage = { type: 'end', outcome: 'passed', message: '' };
 try {

@@ -31,10 +31,10 @@ export class Runner {
   #boots = 0;
   #stopped = '';
 
-  readonly #backend: Plan['backend'];
+  readonly #conditions: Omit<Plan, 'scenarios'>;
 
-  constructor(images: Images, results: Results, backend: Plan['backend']) {
-    this.#backend = backend;
+  constructor(images: Images, results: Results, conditions: Omit<Plan, 'scenarios'>) {
+    this.#conditions = conditions;
     this.#images = images;
     this.#results = results;
   }
@@ -68,7 +68,7 @@ export class Runner {
     const number = ++this.#boots;
     const folder = this.#results.bootFolder(number);
     const overlay = join(this.#results.folder, `.overlay-${number}.cpio`);
-    const plan = { scenarios: wanted.map(({ name }) => name), backend: this.#backend };
+    const plan = { scenarios: wanted.map(({ name }) => name), ...this.#conditions };
     writeOverlay(overlay, this.#guestImage(), boot, plan);
     this.#results.say(`boot ${number}${describe(boot)}: ${wanted.map(({ name }) => name).join(' ')}`);
 
