@@ -108,6 +108,11 @@ export function mapAnywhere(length: number, fd: number): number {
   return check('mmap', mmap(0, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), '', MAP_HINT);
 }
 
+/** Maps a part of a file, shared, where the kernel likes; returns the address. Throws SysError. */
+export function mapFileAt(fd: number, offset: number, length: number): number {
+  return check('mmap', mmap(0, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset), '', MAP_HINT);
+}
+
 export function unmap(address: number, length: number): void {
   check('munmap', munmap(address, length));
 }

@@ -12,6 +12,14 @@ export function batchPolicy(): void {
   setScheduler(0, SCHED_BATCH, new Int32Array([0]));
 }
 
+const setPriority = libc.func('int setpriority(int which, unsigned int who, int value)');
+const PRIO_PROCESS = 0; // of sys/resource.h; on Linux one thread, and 0 is the calling one
+
+/** Sets the calling thread's nice value, -20 (most CPU) to 19. A kernel that refuses leaves it as it is. */
+export function nice(value: number): void {
+  setPriority(PRIO_PROCESS, 0, value);
+}
+
 const getAffinity = libc.func('int sched_getaffinity(int thread, size_t size, void *mask)');
 const setAffinity = libc.func('int sched_setaffinity(int thread, size_t size, void *mask)');
 

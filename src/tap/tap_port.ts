@@ -24,6 +24,7 @@ import { fillList, portBlock } from '../datapath/frames.js';
 import type { Port } from '../datapath/port.js';
 import { URING_MEMORY } from '../sys/uring.js';
 import type { BurstIo } from './burst_io.js';
+import { OutsideIo } from './outside_io.js';
 import { PlainIo } from './plain_io.js';
 import { UringIo } from './uring_io.js';
 
@@ -104,9 +105,12 @@ export class TapPort implements Port {
     this.#set(TAP_BUFFERS, options.buffers);
     this.#set(TAP_COUNTERS, this.counters);
     this.#set(TAP_PORT, this.id);
-    this.io =
-      (options.uring === false ? undefined : UringIo.open(arena, loops, options.fd, options.memory, state)) ??
-      new PlainIo(arena, options.fd);
+    const uring =
+      options.uring === false
+        ? undefined
+        : (UringIo.open(arena, loops, options.fd, options.memory, state) ??
+          OutsideIo.open(arena, options.fd));
+    this.io = uring ?? new PlainIo(arena, options.fd);
   }
 
   pull(waiting: number): number {

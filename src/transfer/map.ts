@@ -93,8 +93,11 @@ export class MapUnmap implements Transfer {
   close(): void {
     if (this.#unmapped()) return;
     // The kernel has no memory for that now. The window's owner unmaps it when it frees it; whose the pages were is forgotten.
-    this.#grants.abandonEach(this.#requests, this.#mapped, this.#window);
-    this.#mapped = 0;
+    this.#grants.abandonEach(this.#requests, this.#read, this.#window);
+    this.#read = 0;
+    const last = MAP_WINDOW - this.#written;
+    this.#grants.abandonEach(this.#requests + last * MAP_SIZE, this.#written, this.#window + last * PAGE_SIZE);
+    this.#written = 0;
   }
 
   /** Gives up what is mapped. False when the kernel has no memory for that now. */
