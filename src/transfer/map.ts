@@ -96,7 +96,11 @@ export class MapUnmap implements Transfer {
     this.#grants.abandonEach(this.#requests, this.#read, this.#window);
     this.#read = 0;
     const last = MAP_WINDOW - this.#written;
-    this.#grants.abandonEach(this.#requests + last * MAP_SIZE, this.#written, this.#window + last * PAGE_SIZE);
+    this.#grants.abandonEach(
+      this.#requests + last * MAP_SIZE,
+      this.#written,
+      this.#window + last * PAGE_SIZE,
+    );
     this.#written = 0;
   }
 
