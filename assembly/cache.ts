@@ -24,6 +24,7 @@ import {
   CACHE_PINS,
   CACHE_RESTS,
   CACHE_RX_LEFT,
+  CACHE_RX_ROUND,
   CACHE_SLOT,
   CACHE_SLOTS,
   CACHE_STATIC,
@@ -96,9 +97,20 @@ export function cacheMisses(): u32 {
   return misses;
 }
 
-/** A round begins: as many pages may be mapped for frames that the vif receives. */
-export function cacheRound(cache: u32): void {
-  store<i32>(cache + CACHE_RX_LEFT, MISSES_PER_ROUND);
+let round: u32 = 1;
+
+/** A round of this thread begins: as many pages may be mapped again for what each vif receives. */
+export function cacheRound(): void {
+  round++;
+}
+
+/** Pages that may still be mapped in this round for frames that the vif receives. */
+export function cacheMayMap(cache: u32): i32 {
+  if (load<u32>(cache + CACHE_RX_ROUND) != round) {
+    store<u32>(cache + CACHE_RX_ROUND, round);
+    store<i32>(cache + CACHE_RX_LEFT, MISSES_PER_ROUND);
+  }
+  return load<i32>(cache + CACHE_RX_LEFT);
 }
 
 /** Ends a batch of look-ups for frames that the vif receives. */

@@ -27,6 +27,7 @@ export const CACHE_GRANTS = 40; // u32 entries in CACHE_TABLE
 export const CACHE_KIND = 44; // u32 CACHE_*
 export const CACHE_PINS = 48; // u32: 1 = a mapping pins its grant (native): entries cannot be seen, references name pages
 export const CACHE_RX_LEFT = 52; // i32: pages that frames for the vif may still make it map in this round
+export const CACHE_RX_ROUND = 60; // u32: the round that is meant
 export const CACHE_RESTS = 56; // u32: tick until which nothing is mapped, for the kernel had no mapping left; 0: none
 /** Maps what is looked up, and compares the grant on each use. */
 export const CACHE_PERSISTENT = 0;

@@ -1,6 +1,6 @@
 // The hot loops. One instance of this module runs on each datapath thread, over the one arena.
 
-export { cacheTick } from './cache';
+export { cacheRound, cacheTick } from './cache';
 export { cacheBorrow, cacheResolve } from './cache_batch';
 export { csumFold, csumPartial } from './checksum';
 export { flipMark, flipNext, flipPrepare, flipSettle } from './flip';

@@ -15,7 +15,7 @@ import {
   TXREQ_SIZE,
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
-import { cacheRound, cacheTable, mappedPage } from './cache';
+import { cacheTable, mappedPage } from './cache';
 import { CT_ALGORITHM, CT_HEADROOM } from './control_layout';
 import {
   C_CACHE_HITS,
@@ -72,8 +72,6 @@ const HEAD: u32 = 16;
 export function laneRun(fwd: u32, port: u32, max: u32): u32 {
   const nb = load<u32>(portOf(fwd, port), PORT_DIRECT);
   if (nb == 0) return 0;
-  const cache = load<u32>(nb + NB_CACHE);
-  if (cache != 0) cacheRound(cache);
   const set = load<u32>(nb + NB_SET);
   if (set == 0) return laneQueue(fwd, port, nb, max);
   // Its queues in turn, each time another one first.

@@ -17,7 +17,7 @@ import {
   VIRTIO_NET_HDR_F_NEEDS_CSUM,
   VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
-import { cacheBegin, cachedPage, cacheEndRx, cacheMisses } from './cache';
+import { cacheBegin, cachedPage, cacheEndRx, cacheMayMap, cacheMisses } from './cache';
 import { CT_ALGORITHM, CT_HEADROOM, CT_MCAST_ON } from './control_layout';
 import {
   C_COPIED_BYTES,
@@ -31,7 +31,6 @@ import {
   DROP_NO_SG,
 } from './counters';
 import { fragOf } from './frame';
-import { CACHE_RX_LEFT } from './grant_layout';
 import {
   F_COOKIE,
   F_HDR_LEN,
@@ -141,7 +140,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
   const headroom = atomic.load<u32>(control + CT_HEADROOM);
   const room: u32 = PAGE_SIZE - headroom;
   const cache = load<u32>(nb + NB_CACHE);
-  const mayMap: i32 = cache == 0 ? 1 : load<i32>(cache + CACHE_RX_LEFT);
+  const mayMap: i32 = cache == 0 ? 1 : cacheMayMap(cache);
   let free = available(nb);
   if (load<u32>(nb + NB_STALLED) || load<u32>(nb + NB_FULL_SINCE)) unstall(nb, free, now);
   for (let i = from; i < n; i++) {

@@ -61,6 +61,7 @@ export interface Loops {
   netfrontPost(nf: number): void;
   netfrontPublish(nf: number): number;
   netfrontArm(nf: number): number;
+  cacheRound(): void;
   cacheTick(cache: number, floor: number): number;
   cacheResolve(cache: number, segments: number, n: number): number;
   cacheBorrow(cache: number, list: number, n: number, bad: number): number;

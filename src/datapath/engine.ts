@@ -111,6 +111,7 @@ export class Engine {
     const polled = this.#polled;
     const count = polled.length; // ports that frames wake meanwhile are polled from the next round on
     let moved = false;
+    this.#loops.cacheRound();
     this.#first = this.#first + 1 < count ? this.#first + 1 : 0;
     for (let i = 0; i < count; i++) {
       if (this.forwarding.touchedCount >= SHOWN_TOGETHER) this.#flush();

@@ -5,7 +5,6 @@
  */
 import { CT_QUEUES } from '../../assembly/control_layout.js';
 import { C_CACHE_MISSES, C_EVENTS, C_IN_LIMITED, FENCE_RING_OVERFLOW } from '../../assembly/counters.js';
-import { CACHE_RX_LEFT } from '../../assembly/grant_layout.js';
 import { BURST } from '../../assembly/layout.js';
 import {
   MISSES_PER_ROUND,
@@ -95,8 +94,6 @@ export class NetbackPort implements Port {
   readonly #bounce: number;
   readonly #block: PortBlock;
   readonly #transfer: Transfer;
-  /** Index of what its mapping cache may map in this round for what it receives; 0: it has no cache. */
-  readonly #mayMapAt: number;
   readonly #control: ControlRing | undefined;
   readonly #rate: RateLimit | undefined;
   readonly #queues: readonly NetbackQueue[];
@@ -129,7 +126,6 @@ export class NetbackPort implements Port {
     this.#segments = segments;
     this.#bounce = options.bounce;
     this.#transfer = transfer;
-    this.#mayMapAt = transfer.cache === 0 ? 0 : (transfer.cache + CACHE_RX_LEFT) / 4;
     this.#block = portBlock(options.block);
     this.list = this.#block.list;
     this.counters = this.#block.counters;
@@ -194,7 +190,6 @@ export class NetbackPort implements Port {
   }
 
   pull(waiting: number): number {
-    if (this.#mayMapAt !== 0) this.#u32[this.#mayMapAt] = MISSES_PER_ROUND;
     if (this.#control?.due) this.#serveControl(this.#control, waiting);
     const frames =
       waiting === BURST ? waiting : this.#rate ? this.#meter(this.#rate, waiting) : this.#read(waiting);

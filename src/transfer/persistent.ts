@@ -21,7 +21,6 @@ import {
   CACHE_KIND,
   CACHE_PERSISTENT,
   CACHE_PINS,
-  CACHE_RX_LEFT,
   CACHE_SIZE,
   CACHE_SLOT,
   CACHE_SLOTS,
@@ -30,7 +29,6 @@ import {
   CACHE_WINDOW,
 } from '../../assembly/grant_layout.js';
 import { PAGE_SIZE } from '../../assembly/layout.js';
-import { MISSES_PER_ROUND } from '../../assembly/netif_layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import type { GrantTable } from '../xen/grant_table.js';
@@ -82,7 +80,6 @@ export function layCache(arena: Arena, cache: MappingCache, kind: number): void 
     [CACHE_GRANTS, cache.grants],
     [CACHE_KIND, kind],
     [CACHE_PINS, cache.pins ? 1 : 0],
-    [CACHE_RX_LEFT, MISSES_PER_ROUND],
   ];
   for (const [field, value] of fields) arena.u32[(cache.tables + field) / 4] = value;
 }
