@@ -3,6 +3,7 @@
  * copies. A load generator plays both front ends between the measured rounds; only the back end's rounds are timed.
  * The yardstick is a plain copy of the same bytes between the same pages.
  */
+import { C_CACHE_MISSES } from '../../../assembly/counters.js';
 import { BURST, PAGE_SIZE } from '../../../assembly/layout.js';
 import type { TransferName } from '../../transfer/transfer.js';
 import { Machine } from './machine.js';
@@ -20,8 +21,8 @@ export class FrameLoad {
   /** Frames a round: a burst, or as many as a ring holds. */
   readonly #burst: number;
   readonly #rounds: number;
-  /** Turns through the pages so far that were not timed. */
-  #warm = 0;
+  /** A turn through the pages has found them all mapped. */
+  #warm = false;
 
   /** `frames`: their length, or more about them. `share`: of a usual sample's rounds. */
   constructor(transfer: TransferName, frames: number | FrameKind, machine = new Machine(), share = 1) {
@@ -46,10 +47,14 @@ export class FrameLoad {
     const stride = pagesOfFrame(this.kind.length) * PAGE_SIZE;
     const turns = Math.max(1, Math.floor((PAGES_IN_TURN * PAGE_SIZE) / (stride * this.#burst)));
     // A cache maps some pages a round: once all have been used, a burst is carried by one.
-    for (; this.#warm < turns; this.#warm++) {
-      this.#pair.send(this.kind, this.#burst, this.#warm);
-      while (engine.round(1));
-      this.#pair.receive(this.kind, this.#burst);
+    while (!this.#warm) {
+      const before = this.#misses;
+      for (let round = 0; round < turns; round++) {
+        this.#pair.send(this.kind, this.#burst, round);
+        while (engine.round(1));
+        this.#pair.receive(this.kind, this.#burst);
+      }
+      this.#warm = this.#misses === before;
     }
     for (let round = 0; round < this.#rounds; round++) {
       this.#pair.send(this.kind, this.#burst, round);
@@ -67,6 +72,13 @@ export class FrameLoad {
     }
     const scale = 1e6 / (this.#rounds * this.#burst);
     return { backend: backend * scale, copy: copy * scale };
+  }
+
+  /** Pages that were mapped, of either guest. */
+  get #misses(): number {
+    const { a, b } = this.#pair;
+    const of = (counters: number) => this.#machine.arena.u32[(counters + C_CACHE_MISSES * 8) / 4];
+    return of(a.netback.counters) + of(b.netback.counters);
   }
 
   close(): void {
