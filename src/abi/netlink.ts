@@ -1,6 +1,7 @@
 /** The netlink envelope every family shares: linux/netlink.h. Host byte order; messages and attributes align to 4. */
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 export const SOL_NETLINK = 270;
 /** Error replies without a copy of the request's payload. */
 export const NETLINK_CAP_ACK = 10;

@@ -41,7 +41,8 @@ function platformText({ platform, rootless, xen }: Status): string {
 function uplinkText({ uplink, crossing }: Status): string {
   const through = crossing ? `crossing ${crossing}` : '';
   if (!uplink) return through ? `none, ${through}` : 'none';
-  const { name, mac, mode, promiscuous, absent, carrier } = uplink;
-  const how = absent ? `absent: ${absent}` : `by ${mode}${promiscuous ? ', promiscuous' : ''}`;
+  const { name, mac, mode, promiscuous, through: way, absent, carrier } = uplink;
+  const present = [`by ${mode}`, promiscuous && 'promiscuous', way === null && 'skipped by guests’ frames'];
+  const how = absent ? `absent: ${absent}` : present.filter(Boolean).join(', ');
   return [name, mac, how, absent || carrier ? '' : 'no carrier', through].filter(Boolean).join('  ');
 }

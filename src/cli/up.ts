@@ -31,6 +31,7 @@ interface UpOptions {
   readonly hostIp?: string[];
   readonly mtu?: number;
   readonly uplink?: string;
+  readonly throughUplink?: boolean;
   readonly mode?: 'tcx' | 'clsact';
   readonly ageing?: number;
   readonly transfer?: TransferName;
@@ -84,6 +85,10 @@ export function addUp(program: Command, attach: Attach): void {
       '--queues <number>',
       'queues that a guest may have (default: as there are CPUs, 4 at most)',
       parseQueues,
+    )
+    .option(
+      '--through-uplink',
+      'guests’ frames for the wire always pass through the uplink (default: they skip a veth that nothing filters)',
     )
     .option('--mode <how>', 'attach eBPF by tcx or clsact (default: tcx where the kernel has it)', parseMode)
     .option('--ageing <seconds>', 'until a learned MAC is forgotten (default: 300)', parseAgeing)
@@ -167,6 +172,7 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
       host,
       kernel: {
         ...(options.uplink === undefined ? {} : { uplink: options.uplink }),
+        ...(options.throughUplink ? { throughUplink: true } : {}),
         ...(options.mode === undefined ? {} : { mode: options.mode }),
         ...(options.ageing === undefined ? {} : { ageing: options.ageing }),
       },

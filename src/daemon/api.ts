@@ -70,6 +70,8 @@ export interface UplinkInfo {
   readonly mode: 'tcx' | 'clsact' | null;
   /** Whether it receives what is not addressed to it: for want of a filter in the NIC, or because a port learns. */
   readonly promiscuous: boolean;
+  /** Why guests' frames for the wire pass through it; null while they skip it, a veth that nobody watches. */
+  readonly through: string | null;
   /** Why it is absent; null while it is there. */
   readonly absent: string | null;
   /** As the kernel says. Guests' links do not follow it: they still have each other, and the host. */

@@ -210,8 +210,12 @@ export class KernelNetwork {
       );
     }
     try {
-      const { mode } = options;
-      const hook = new Hook({ ...(mode && { mode }), ...(this.#uplink && { uplink: this.#uplink.name }) });
+      const { mode, throughUplink } = options;
+      const hook = new Hook({
+        ...(mode && { mode }),
+        ...(this.#uplink && { uplink: this.#uplink.name }),
+        ...(throughUplink && { uplinkPeer: false }),
+      });
       this.#hook = hook;
       this.#uplink?.adopt(hook);
       this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
@@ -249,6 +253,7 @@ export class KernelNetwork {
       const lost = new Set(hook.detached());
       const links = new Map(linkList().map((link) => [link.index, link]));
       this.#uplink?.look(hook, lost, links);
+      if (hook.uplink) hook.examine(new Set([hook.uplink.ifindex]));
       for (const port of this.#ports) this.#lookAt(port, hook, lost, links);
       const ageing = this.#parts.options.ageing ?? AGEING;
       if (this.#ports.some((port) => port.learns)) hook.forgetLearned(ageing * 1000);

@@ -69,7 +69,11 @@ export class KernelPort {
       ...(this.#addresses ? { addresses: this.#addresses } : {}),
     });
     try {
-      if (!linkInfo(name)?.up) linkSet(name, { up: true });
+      const link = linkInfo(name);
+      if (link && !link.up) {
+        linkSet(name, { up: true });
+        hook.examine(new Set([link.index]));
+      }
     } catch (error) {
       hook.removePort(id);
       throw error;

@@ -36,6 +36,8 @@ export function queuesOffered({ queues }: DaemonOptions): number {
 export interface KernelOptions {
   /** Physical interface that leads to the wire; absent: none. */
   readonly uplink?: string;
+  /** Guests' frames for the wire always pass through the uplink; default: they skip a veth that nobody watches. */
+  readonly throughUplink?: boolean;
   /** How programs are attached; default: by TCX where the kernel has it, else by clsact. */
   readonly mode?: Mode;
   /** Seconds after which a learned MAC that was not seen is forgotten; default: a bridge's 300. */

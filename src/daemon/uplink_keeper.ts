@@ -54,6 +54,7 @@ export class UplinkKeeper {
       mac: this.#mac,
       mode: uplink?.mode ?? null,
       promiscuous: uplink?.promiscuous() ?? false,
+      through: uplink?.shortcut.through || null,
       absent: this.#absent,
       carrier: this.#absent === null && linkInfo(this.#name)?.carrier === true,
     };

@@ -19,11 +19,12 @@
 
 import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
+import { linkDetailsOf } from '../sys/link_details.js';
 import { linkIndex, macBytes } from '../sys/netlink.js';
 import { attach, bestMode } from './attach.js';
 import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Target } from './attachment.js';
-import { hasPeer, requirePeer, usableDevice } from './device.js';
+import { usableDevice } from './device.js';
 import { GroupList } from './groups.js';
 import { type LearnedMac, learnedMacs } from './learning.js';
 import { loadProgram } from './loader.js';
@@ -33,6 +34,7 @@ import { HookPort, keyOf } from './port.js';
 import { portGroup } from './programs/group.js';
 import { PORT_PEER, PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
 import { portIngress } from './programs/port.js';
+import { Shortcut } from './shortcut.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
 
 export class Hook {
@@ -42,12 +44,14 @@ export class Hook {
   /** Whose a MAC is: a port's id, or SLOT_HOST. */
   readonly #owners = new Map<string, number>();
   readonly #mode: Mode | undefined;
+  readonly #uplinkOptions: UplinkOptions;
   #uplink: Uplink | undefined;
   #closed = false;
 
   /** Attaches the uplink, if there is one. Throws SetupError, SysError; then nothing is attached. */
   constructor(options: HookOptions = {}) {
     this.#mode = options.mode;
+    this.#uplinkOptions = { orders: options.orders ?? {}, peer: options.uplinkPeer };
     sweepClsact(options.uplink === undefined ? undefined : linkIndex(options.uplink));
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
@@ -55,8 +59,7 @@ export class Hook {
       const group = loadProgram(portGroup(), this.#maps.descriptors);
       this.#maps.setProgram(PROGRAM_GROUP, group);
       close(group);
-      const { orders = {}, uplinkPeer: peer = false } = options;
-      this.setUplink(options.uplink, { orders, peer });
+      this.setUplink(options.uplink);
     } catch (error) {
       this.#maps.close();
       sweepClsact(); // the spared one too
@@ -77,10 +80,10 @@ export class Hook {
    * Another uplink, the same once more after it vanished and came back, or none. Ports go on meanwhile. If the new one
    * cannot be had, there is none.
    */
-  setUplink(name: string | undefined, options: UplinkOptions = {}): void {
+  setUplink(name: string | undefined): void {
     this.#dropUplink();
     if (name === undefined) return;
-    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, options);
+    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, this.#uplinkOptions);
     this.#uplink = uplink;
     try {
       this.#own(uplink.mac, SLOT_HOST, uplink.name);
@@ -96,7 +99,7 @@ export class Hook {
   /** Adds a port; returns its id. */
   addPort(options: PortOptions): number {
     const device = usableDevice(options.name, 'port');
-    if (options.peer) requirePeer(device);
+    const shortcut = new Shortcut(device, options.peer);
     const macs = (options.macs ?? []).map(macBytes);
     for (const mac of macs) this.#isFree(mac);
     for (const port of this.#ports.values()) {
@@ -106,7 +109,7 @@ export class Hook {
     const port = new HookPort(this.#freeId(), {
       name: device.name,
       ifindex: device.index,
-      peer: options.peer ?? hasPeer(device),
+      shortcut,
       learn: options.learn ?? 0,
       fallback: options.fallback ?? false,
     });
@@ -234,6 +237,14 @@ export class Hook {
     return this.#uplink?.attached() === false ? [this.#uplink.name, ...names] : names;
   }
 
+  /** Looks again at which interfaces frames may skip: all, or those with these indexes. */
+  examine(changed?: ReadonlySet<number>): void {
+    const look = ({ ifindex, shortcut }: { ifindex: number; shortcut: Shortcut }) =>
+      (changed?.has(ifindex) ?? true) && shortcut.look(linkDetailsOf(ifindex));
+    if (this.#uplink && look(this.#uplink)) this.#configure();
+    for (const port of this.#ports.values()) if (look(port)) this.#maps.setPort(port.id, port.entry());
+  }
+
   /** Takes everything away; twice is nothing. */
   close(): void {
     if (this.#closed) return;
@@ -331,7 +342,7 @@ export class Hook {
   #configure(): void {
     const fallback = this.ports().find((port) => port.fallback)?.id ?? 0;
     const uplink = this.#uplink?.ifindex ?? 0;
-    const flags = this.#uplink?.peer ? PORT_PEER : 0;
+    const flags = this.#uplink?.shortcut.taken ? PORT_PEER : 0;
     this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length, flags });
   }
 }

@@ -8,7 +8,8 @@ export interface HookOptions {
   readonly uplink?: string;
   /**
    * Ports' unicast frames for the wire arrive at the other end of a veth without passing through the uplink: faster,
-   * but its statistics, queueing and others' egress programs do not see them. For a daemon in a container.
+   * but its statistics, queueing and others' egress programs do not see them. Default: where there is nothing that
+   * would miss them (`shortcut.ts`, `Hook.examine`); false: never.
    */
   readonly uplinkPeer?: boolean;
   /** Default: TCX where the kernel has it, else clsact. */
@@ -26,7 +27,7 @@ export interface PortOptions {
   readonly addresses?: readonly string[];
   /** How many other MACs it may learn from what it sends; default 0. */
   readonly learn?: number;
-  /** Frames arrive at the other end of a veth without passing through it; default: where that can be. */
+  /** Frames arrive at the other end of a veth without passing through it; default: as of `uplinkPeer`. */
   readonly peer?: boolean;
   /** While there is no uplink, unknown unicast goes here (one port at most). */
   readonly fallback?: boolean;

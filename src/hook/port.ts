@@ -5,13 +5,14 @@ import { macText } from '../sys/netlink.js';
 import type { Attachment } from './attachment.js';
 import type { PortEntry } from './maps.js';
 import { PORT_CHECKED, PORT_LEARN, PORT_PEER } from './programs/layout.js';
+import type { Shortcut } from './shortcut.js';
 
 export class HookPort {
   readonly id: number;
   readonly name: string;
   readonly ifindex: number;
-  /** Frames to it skip its interface (bpf_redirect_peer). */
-  readonly peer: boolean;
+  /** Whether frames to it skip its interface. */
+  readonly shortcut: Shortcut;
   /** MACs it may learn; 0: none. */
   readonly learn: number;
   /** Where unknown unicast goes while there is no uplink. */
@@ -24,11 +25,11 @@ export class HookPort {
   entered: Uint8Array[] = [];
   attachment: Attachment | undefined;
 
-  constructor(id: number, fixed: Pick<HookPort, 'name' | 'ifindex' | 'peer' | 'learn' | 'fallback'>) {
+  constructor(id: number, fixed: Pick<HookPort, 'name' | 'ifindex' | 'shortcut' | 'learn' | 'fallback'>) {
     this.id = id;
     this.name = fixed.name;
     this.ifindex = fixed.ifindex;
-    this.peer = fixed.peer;
+    this.shortcut = fixed.shortcut;
     this.learn = fixed.learn;
     this.fallback = fixed.fallback;
   }
@@ -36,7 +37,7 @@ export class HookPort {
   /** What the programs see. */
   entry(): PortEntry {
     const flags =
-      (this.peer ? PORT_PEER : 0) |
+      (this.shortcut.taken ? PORT_PEER : 0) |
       (this.learn > 0 ? PORT_LEARN : 0) |
       (this.addresses === undefined ? 0 : PORT_CHECKED);
     const [first] = this.macs.values();

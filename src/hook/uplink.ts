@@ -5,15 +5,16 @@ import { macBytes } from '../sys/netlink.js';
 import { ReceiveFilter } from '../sys/packet_socket.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Orders } from './attachment.js';
-import { requirePeer, usableDevice } from './device.js';
+import { usableDevice } from './device.js';
 import { loadProgram } from './loader.js';
 import type { Maps } from './maps.js';
 import { uplinkEgress, uplinkIngress } from './programs/uplink.js';
+import { Shortcut } from './shortcut.js';
 
 export interface UplinkOptions {
   readonly orders?: Orders;
-  /** Ports' frames skip it: `HookOptions.uplinkPeer`. */
-  readonly peer?: boolean;
+  /** `HookOptions.uplinkPeer`. */
+  readonly peer?: boolean | undefined;
 }
 
 export class Uplink {
@@ -21,7 +22,8 @@ export class Uplink {
   readonly ifindex: number;
   /** The host's MAC, when it was attached. */
   readonly mac: Uint8Array;
-  readonly peer: boolean;
+  /** Whether ports' unicast frames for the wire skip it. */
+  readonly shortcut: Shortcut;
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
   readonly #promiscuityBefore: number;
@@ -35,8 +37,7 @@ export class Uplink {
     options: UplinkOptions,
   ) {
     const device = usableDevice(name, 'uplink');
-    this.peer = options.peer ?? false;
-    if (this.peer) requirePeer(device);
+    this.shortcut = new Shortcut(device, options.peer);
     this.name = device.name;
     this.ifindex = device.index;
     this.mac = macBytes(device.mac);

@@ -18,6 +18,10 @@ export interface LinkDetails {
   /** ARPHRD_*: 1 is Ethernet. */
   readonly hardware: number;
   readonly loopback: boolean;
+  /** Administratively up. */
+  readonly up: boolean;
+  /** The root qdisc: `noqueue`, `fq_codel`, …. */
+  readonly qdisc: string;
   /** `veth`, `tun`, …; empty for hardware. */
   readonly kind: string;
   /** Index of the bridge, bond, … it belongs to; 0: none. */
@@ -72,6 +76,8 @@ function details(payload: Uint8Array): LinkDetails {
     mac: mac?.length === 6 ? macText(mac) : '',
     hardware: view.getUint16(rt.IFINFO_TYPE, true),
     loopback: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_LOOPBACK) !== 0,
+    up: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_UP) !== 0,
+    qdisc: text(attributes.get(rt.IFLA_QDISC)),
     kind: text(info.get(rt.IFLA_INFO_KIND)),
     master: number(rt.IFLA_MASTER),
     masterKind: text(info.get(rt.IFLA_INFO_SLAVE_KIND)),

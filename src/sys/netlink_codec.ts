@@ -110,20 +110,21 @@ export function decodeMessages(datagram: Uint8Array): NetlinkMessage[] {
   return messages;
 }
 
-/** Attributes by type, views into `bytes`; of a type that comes twice, the last. */
-export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
+/** The attributes in their order, types without flags; values are views into `bytes`. */
+export function* attributesIn(bytes: Uint8Array): Generator<[type: number, value: Uint8Array]> {
   const view = viewOf(bytes);
-  const attributes = new Map<number, Uint8Array>();
   for (let at = 0; at + NLA_HDRLEN <= bytes.length; ) {
     const length = view.getUint16(at + NLA_LEN, true);
-    if (length < NLA_HDRLEN || length > bytes.length - at) break;
-    attributes.set(
-      view.getUint16(at + NLA_TYPE, true) & NLA_TYPE_MASK,
-      bytes.subarray(at + NLA_HDRLEN, at + length),
-    );
+    if (length < NLA_HDRLEN || length > bytes.length - at) return;
+    const type = view.getUint16(at + NLA_TYPE, true) & NLA_TYPE_MASK;
+    yield [type, bytes.subarray(at + NLA_HDRLEN, at + length)];
     at += align(length);
   }
-  return attributes;
+}
+
+/** Attributes by type, views into `bytes`; of a type that comes twice, the last. */
+export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
+  return new Map(attributesIn(bytes));
 }
 
 /** An NLMSG_ERROR message: errno (0 = acknowledged) and the kernel's words, if it has any. */

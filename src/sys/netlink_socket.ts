@@ -56,8 +56,9 @@ export function request(
   flags: number,
   header: Uint8Array,
   attributes: Attribute[],
+  protocol: number = NETLINK_ROUTE,
 ): NetlinkMessage[] {
-  const fd = check('socket', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), 'AF_NETLINK');
+  const fd = check('socket', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), 'AF_NETLINK');
   try {
     for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK]) {
       // A kernel without them (before 4.12) answers without words, and that is all.
@@ -111,9 +112,10 @@ export function dump(
   type: number,
   header: Uint8Array,
   attributes: Attribute[],
+  protocol: number = NETLINK_ROUTE,
 ): NetlinkMessage[] {
   for (let attempt = 1; ; attempt++) {
-    const answers = request(call, '', type, NLM_F_DUMP, header, attributes);
+    const answers = request(call, '', type, NLM_F_DUMP, header, attributes, protocol);
     const torn = answers.some(({ flags }) => flags & NLM_F_DUMP_INTR);
     if (!torn || attempt === DUMP_ATTEMPTS) return answers;
   }

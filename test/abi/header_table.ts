@@ -366,6 +366,29 @@ export const TABLE: Record<string, HeaderTable> = {
       RTMSG_SIZE: 'sizeof(struct rtmsg)',
     },
   },
+  ethtool: {
+    headers: ['stddef.h', 'sys/socket.h', 'linux/if.h', 'linux/sockios.h', 'linux/ethtool.h'],
+    C: {
+      IFREQ_DATA: 'offsetof(struct ifreq, ifr_data)',
+      ...offsets('SSET_INFO_', 'struct ethtool_sset_info', 'MASK:sset_mask data'),
+      ...offsets('GSTRINGS_', 'struct ethtool_gstrings', 'SET:string_set len data'),
+      ...offsets('FEATURES_', 'struct ethtool_gfeatures', 'COUNT:size BLOCKS:features'),
+      ...offsets('GET_FEATURES_', 'struct ethtool_get_features_block', 'available active'),
+      GET_FEATURES_BLOCK_SIZE: 'sizeof(struct ethtool_get_features_block)',
+      ...offsets('SET_FEATURES_', 'struct ethtool_set_features_block', 'valid requested'),
+      SET_FEATURES_BLOCK_SIZE: 'sizeof(struct ethtool_set_features_block)',
+    },
+  },
+  nf_tables: {
+    headers: [
+      'linux/netfilter.h',
+      'linux/netfilter/nfnetlink.h',
+      'linux/netfilter/nf_tables.h',
+      'sys/socket.h',
+    ],
+    C: { NFGENMSG_SIZE: 'sizeof(struct nfgenmsg)' },
+    NEWER: { NFTA_DEVICE_PREFIX: { since: '6.17', value: 2 } },
+  },
   resource: { headers: ['sys/resource.h'] },
   if_packet: {
     headers: ['stddef.h', 'sys/socket.h', 'linux/if_packet.h'],

@@ -51,7 +51,15 @@ test('vif list: frames, bytes, mean size, drops by reason', async (t) => {
 
 test('an uplink and attached interfaces: status, and their rows with MACs', async (t) => {
   const mac = '02:00:00:00:00:01';
-  const uplink = { name: 'eth0', mac, mode: 'tcx', promiscuous: true, absent: null, carrier: false };
+  const uplink = {
+    name: 'eth0',
+    mac,
+    mode: 'tcx',
+    promiscuous: true,
+    through: 'no veth',
+    absent: null,
+    carrier: false,
+  };
   const kernel = { ...vif(7), name: 'p0', kind: 'kernel', guest: null, domid: null, transfer: null };
   const vifs = [
     { ...kernel, name: 'eth0', kind: 'uplink', mac: '', macs: [] },

@@ -1,3 +1,8 @@
 import { lanSuite } from './lan.suite.js';
 
-lanSuite("ports, host and wire by TCX, frames pass the guest's veth", 'tcx', { peer: false });
+lanSuite(
+  "ports, host and wire by TCX, frames pass the guest's and the uplink's veths",
+  'tcx',
+  { peer: false },
+  { uplinkPeer: false },
+);

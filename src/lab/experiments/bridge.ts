@@ -119,15 +119,15 @@ function methodOf({ ms, repetitions }: Plan, { cpus, effort }: LabRun, repeated:
     'CPU is the whole machine’s: what its CPUs were not idle for (/proc/stat: elapsed time of all CPUs less idle, iowait and steal), senders and receivers included, for a frame or 10⁹ bytes that arrived. It counts in hundredths of a second, so a single turn is off by up to one of these either way. The sender’s own process is exact (getrusage), and it holds the hop.',
     'Bridge, netfilter on: nf_call_iptables of this bridge, and one nft rule (ip filter forward, source network, counter, accept); no connection tracking. Off: nothing of netfilter. The network namespaces are the experiment’s own; nothing of the host’s is changed.',
     'Macvlan: bridge mode on the uplink. Its guests cannot reach the host, nor the host them.',
-    'Hook: as Netferry attaches it. Frames for a guest arrive at the guest’s end of its veth (bpf_redirect_peer); frames for the wire leave by the uplink.',
+    'Hook: as Netferry attaches it. Frames for a guest, and unicast for the wire, arrive at the other end of the veth at once (bpf_redirect_peer), since there is nothing on the way that would miss them.',
   ];
   if (effort === 'quick')
     return [
       ...method,
-      'Given up for a quick run: the ways back (wire → guest, host → guest), eight streams elsewhere than to the wire, iperf3, and the rows plain redirect, clsact, past the uplink and direct.',
+      'Given up for a quick run: the ways back (wire → guest, host → guest), eight streams elsewhere than to the wire, iperf3, and the rows plain redirect, clsact, through the uplink and direct.',
     ];
   return [
     ...method,
-    'Plain redirect: through the guest’s veth, as a driver would. Past the uplink (uplinkPeer): frames for the wire arrive at the other end of the uplink’s veth at once. Clsact: as before Linux 6.6. Direct: one veth between the two, no hop at all; what is left is the ends’ own work.',
+    'Through the uplink (--through-uplink): frames for the wire leave by the uplink’s veth; so they do by any other kind of uplink, a NIC for one, which has no other end to skip to. Plain redirect: through the guest’s veth as well. Clsact: as before Linux 6.6. Direct: one veth between the two, no hop at all; what is left is the ends’ own work.',
   ];
 }

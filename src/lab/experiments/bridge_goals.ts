@@ -16,7 +16,7 @@ import {
   HOST_TO_WIRE,
   NETFILTER,
   over,
-  PAST,
+  THROUGH,
   TO_WIRE,
   variantOf,
   WIRE,
@@ -105,7 +105,7 @@ export function standing(
 export function goalTable(series: readonly Series[], wire: readonly Series[]): Table {
   const rows: string[][] = [];
   for (const path of [GUESTS, TO_WIRE, FROM_WIRE] as const) {
-    for (const ours of [HOOK, PAST] as const) {
+    for (const ours of [HOOK, THROUGH] as const) {
       for (const { text, figure, inverse, rival, bound, wanted } of GOALS) {
         const found = against(series, figure, ours, rival, path);
         if (!found) continue;

@@ -17,10 +17,10 @@ import {
   HOST_TO_WIRE,
   NETFILTER,
   over,
-  PAST,
   type Path,
   type Plan,
   routeOf,
+  THROUGH,
   TO_WIRE,
   type TurnKind,
   variantOf,
@@ -41,7 +41,7 @@ const FIGURES_OF: Readonly<Record<TurnKind, readonly Figure[]>> = {
   trips: ['p50', 'p99'],
 };
 /** Whose ratios are taken. */
-const OURS = [HOOK, PAST, HOOKED_WIRE] as const;
+const OURS = [HOOK, THROUGH, HOOKED_WIRE] as const;
 const RIVALS = [NETFILTER, BRIDGE, WIRE] as const;
 
 /** All cases of one kind of turn: figures by contestant, ratios by pair; x is the path. */
@@ -58,7 +58,7 @@ export function casesOf(load: LoadPair, places: ReadonlyMap<Hop, Place>, kind: T
 
 /** Whether this contestant differs from `hook` on this path at all. */
 function isNews(hop: Hop, path: Path): boolean {
-  return hop !== PAST || path === TO_WIRE;
+  return hop !== THROUGH || path === TO_WIRE;
 }
 
 async function take(load: LoadPair, route: Route, kind: TurnKind, ms: number): Promise<Figures> {

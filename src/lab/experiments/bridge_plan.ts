@@ -6,14 +6,14 @@ import type { Route } from '../traffic/load.js';
 export const NETFILTER = 'bridge, netfilter on' satisfies Hop;
 export const BRIDGE = 'bridge, netfilter off' satisfies Hop;
 export const HOOK = 'hook' satisfies Hop;
-export const PAST = 'hook, past the uplink' satisfies Hop;
+export const THROUGH = 'hook, through the uplink' satisfies Hop;
 export const WIRE = 'wire' satisfies Hop;
 export const HOOKED_WIRE = 'hooked wire' satisfies Hop;
 
 /** Contestants of a run, in the order of the tables. */
 export const CONTESTANTS: Readonly<Record<Effort, readonly Hop[]>> = {
   quick: [NETFILTER, BRIDGE, 'macvlan', HOOK],
-  full: [NETFILTER, BRIDGE, 'macvlan', HOOK, PAST, 'hook, plain redirect', 'hook, clsact', 'direct'],
+  full: [NETFILTER, BRIDGE, 'macvlan', HOOK, THROUGH, 'hook, plain redirect', 'hook, clsact', 'direct'],
 };
 
 export const GUESTS = 'guest → guest';

@@ -24,7 +24,7 @@ export const HOPS = [
   'bridge, netfilter off',
   'macvlan',
   'hook',
-  'hook, past the uplink',
+  'hook, through the uplink',
   'hook, plain redirect',
   'hook, clsact',
   'direct',
@@ -128,11 +128,12 @@ export class HopYard {
       return { a, b, remote, host, close };
     }
     await host.ns.ip(`addr add ${host.address}/${MASK} dev up0`);
-    const peer = hop === 'hook, plain redirect' ? { peer: false } : {};
+    const plain = hop === 'hook, plain redirect';
+    const peer = plain ? { peer: false } : {};
     const closeHook = await hold(host.ns, {
       uplink: 'up0',
       mode: hop === 'hook, clsact' ? 'clsact' : 'tcx',
-      uplinkPeer: hop === 'hook, past the uplink',
+      ...(plain || hop === 'hook, through the uplink' ? { uplinkPeer: false } : {}),
       ports: [
         { name: 'pa', macs: [MAC.a], ...peer },
         { name: 'pb', macs: [MAC.b], ...peer },

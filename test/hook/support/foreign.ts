@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Mode } from '../../../src/hook/attachment.js';
+import type { Side } from '../../../src/sys/traffic_control.js';
 import type { Place } from '../../e2e/support/place.js';
 
 const MAIN = fileURLToPath(new URL('./foreign_main.js', import.meta.url));
@@ -20,9 +21,9 @@ export class Foreign {
     this.id = id;
   }
 
-  static async start(place: Place, link: string, mode: Mode): Promise<Foreign> {
+  static async start(place: Place, link: string, mode: Mode, side: Side = 'ingress'): Promise<Foreign> {
     const enter = ['--target', `${place.pid}`, '--net', '--', 'setpriv', '--pdeathsig', 'KILL', '--'];
-    const child = spawn('nsenter', [...enter, process.execPath, MAIN, link, mode], {
+    const child = spawn('nsenter', [...enter, process.execPath, MAIN, link, mode, side], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const lines = createInterface({ input: child.stdout });

@@ -1,17 +1,18 @@
 /**
- * A stranger's program on the ingress of an interface: counts frames and leaves them to the next. Its process
- * answers each line with the count so far. Arguments: interface, `tcx` or `clsact`.
+ * A stranger's program on one side of an interface: counts frames and leaves them to the next. Its process
+ * answers each line with the count so far. Arguments: interface, `tcx` or `clsact`, and
+ * `ingress` or `egress`.
  */
 import { createInterface } from 'node:readline';
-import { BPF_F_AFTER, BPF_MAP_TYPE_ARRAY, BPF_TCX_INGRESS } from '../../../src/abi/bpf.js';
+import { BPF_F_AFTER, BPF_MAP_TYPE_ARRAY, BPF_TCX_EGRESS, BPF_TCX_INGRESS } from '../../../src/abi/bpf.js';
 import { TC_ACT_UNSPEC } from '../../../src/abi/bpf_skb.js';
 import { Assembler } from '../../../src/hook/assembler.js';
 import { loadProgram } from '../../../src/hook/loader.js';
 import { mapCreate, mapLookup, programInfo, tcxLinkCreate } from '../../../src/sys/bpf.js';
 import { linkIndex } from '../../../src/sys/netlink.js';
-import { clsactAdd, filterAdd } from '../../../src/sys/traffic_control.js';
+import { clsactAdd, filterAdd, type Side } from '../../../src/sys/traffic_control.js';
 
-const [, , name, mode] = process.argv;
+const [, , name, mode, side] = process.argv as [string, string, string, string, Side];
 const ifindex = linkIndex(name);
 if (ifindex === undefined) throw new Error(`no ${name}`);
 
@@ -24,10 +25,11 @@ a.mov('r0', TC_ACT_UNSPEC);
 a.exit();
 const program = loadProgram(a.assemble(), { count });
 if (mode === 'tcx') {
-  tcxLinkCreate({ program, ifindex, attachType: BPF_TCX_INGRESS, flags: BPF_F_AFTER }, name);
+  const attachType = side === 'ingress' ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
+  tcxLinkCreate({ program, ifindex, attachType, flags: BPF_F_AFTER }, name);
 } else {
   clsactAdd(ifindex, name);
-  filterAdd(ifindex, { side: 'ingress', priority: 100, handle: 7, name: 'foreign', fd: program }, name);
+  filterAdd(ifindex, { side, priority: 100, handle: 7, name: 'foreign', fd: program }, name);
 }
 console.log(`id ${programInfo(program).id}`);
 

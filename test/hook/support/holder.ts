@@ -17,6 +17,8 @@ function answer(method: string, args: unknown[]): unknown {
   }
   if (!hook) throw new Error('no hook');
   if (method === 'promiscuous') return hook.uplink?.promiscuous();
+  if (method === 'uplinkThrough') return hook.uplink?.shortcut.through;
+  if (method === 'portThrough') return hook.ports().find(({ id }) => id === args[0])?.shortcut.through;
   const call = Reflect.get(hook, method) as (...args: unknown[]) => unknown;
   return call.apply(hook, args);
 }
