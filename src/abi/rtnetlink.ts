@@ -10,6 +10,7 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
+export const RTM_GETNEIGH = 30;
 
 // struct ifinfomsg.
 export const IFINFO_FAMILY = 0;
@@ -65,6 +66,12 @@ export const IFA_BROADCAST = 4;
 export const IFA_FLAGS = 8;
 /** No duplicate address detection: the address works at once. */
 export const IFA_F_NODAD = 2;
+
+// struct ndmsg.
+export const NDMSG_FAMILY = 0;
+export const NDMSG_IFINDEX = 4;
+export const NDMSG_SIZE = 12;
+export const NDA_LLADDR = 2;
 
 // struct rtmsg.
 export const RTMSG_FAMILY = 0;

@@ -1,5 +1,7 @@
 /** The uplink through what befalls it: it is renamed, gets another MAC, vanishes, comes back. */
 import type { Hook } from '../hook/hook.js';
+import { SetupError } from '../sys/errors.js';
+import { unicastFilter } from '../sys/fdb.js';
 import { type LinkInfo, linkInfo, macText } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { UplinkInfo } from './api.js';
@@ -7,6 +9,13 @@ import type { Links } from './kernel_port.js';
 import type { Log } from './log.js';
 
 const OWNER = 'the host';
+/** Features of a NIC that cannot be switched off, and what that means. */
+const STUCK: Readonly<Record<string, string>> = {
+  'rx-lro': 'its large receive offload stays on: guests may get frames that they cannot use',
+  'rx-vlan-filter': 'its VLAN filter stays on: tagged frames come in for VLANs of the host only',
+  'rx-vlan-stag-filter':
+    'its filter of service VLANs stays on: such frames come in for VLANs of the host only',
+};
 
 export class UplinkKeeper {
   readonly #configured: string;
@@ -16,6 +25,10 @@ export class UplinkKeeper {
   #name: string;
   #mac = '';
   #absent: string | null = null;
+  /** MACs beside its own that the uplink takes in for the host: macvlans', of whatever namespace, VLAN interfaces'. */
+  #others: readonly string[] = [];
+  /** Those of them that cannot be the host's, since they are others' already. */
+  #refused: readonly string[] = [];
 
   constructor(name: string, book: AddressBook, log: Log) {
     this.#configured = name;
@@ -40,11 +53,17 @@ export class UplinkKeeper {
     }
     this.#name = uplink.name;
     this.#absent = null;
+    const { names, stuck } = uplink.features;
+    if (names.length > 0) this.#log.info(`uplink ${uplink.name}: ${names.join(', ')} is off meanwhile`);
+    for (const name of stuck) this.#log.warn(`uplink ${uplink.name}: ${STUCK[name] ?? `${name} stays on`}`);
+    this.#followOthers(hook);
   }
 
   release(): void {
     this.#book.release(this.#owner);
+    this.#book.release(this.#othersOwner);
     this.#mac = '';
+    this.#others = [];
   }
 
   info(hook: Hook): UplinkInfo {
@@ -65,14 +84,47 @@ export class UplinkKeeper {
     const { uplink } = hook;
     if (uplink) {
       const now = links.get(uplink.ifindex);
-      if (now && !lost.has(uplink.name)) this.#follow(hook, now);
-      else this.#lose(hook);
+      if (now && !lost.has(uplink.name)) {
+        this.#follow(hook, now);
+        this.#followOthers(hook);
+      } else this.#lose(hook);
     }
     if (!hook.uplink) this.#find(hook);
   }
 
   get #owner(): string {
     return `${OWNER} (${this.#configured})`;
+  }
+
+  get #othersOwner(): string {
+    return `an interface on ${this.#configured}`;
+  }
+
+  /** Guests reach what the host has on its uplink as they reach the host: through the uplink's receive path. */
+  #followOthers(hook: Hook): void {
+    const { uplink } = hook;
+    if (!uplink) return;
+    const guests = (mac: string) => typeof hook.owner(mac) === 'number';
+    const now = unicastFilter(uplink.ifindex).filter((mac) => mac !== this.#mac && !guests(mac));
+    const gone = this.#others.filter((mac) => !now.includes(mac));
+    const come = now.filter((mac) => !this.#others.includes(mac));
+    if (gone.length === 0 && come.length === 0) return;
+    for (const mac of gone) if (hook.owner(mac) === 'host') hook.removeMac(mac);
+    this.#book.release(this.#othersOwner);
+    const refused: string[] = [];
+    this.#others = now.filter((mac) => {
+      try {
+        this.#book.claimMac(this.#othersOwner, mac);
+        if (hook.owner(mac) === undefined) hook.setMac(mac, 'host');
+        return true;
+      } catch (error) {
+        if (!(error instanceof SetupError)) throw error;
+        refused.push(mac);
+        if (!this.#refused.includes(mac)) this.#log.warn(`${this.#othersOwner}: ${error.message}`);
+        return false;
+      }
+    });
+    this.#refused = refused;
   }
 
   #claim(mac: string): void {
@@ -98,7 +150,9 @@ export class UplinkKeeper {
 
   #lose(hook: Hook): void {
     hook.setUplink(undefined);
-    hook.removeMac(this.#mac); // it may have got that later
+    for (const mac of [this.#mac, ...this.#others]) if (hook.owner(mac) === 'host') hook.removeMac(mac);
+    this.#book.release(this.#othersOwner);
+    this.#others = [];
     this.#absent = `${this.#name} is gone`;
     this.#log.warn(`uplink ${this.#name} is gone; it is attached again when it is back`);
   }

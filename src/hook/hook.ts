@@ -21,7 +21,7 @@ import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import { linkDetailsOf } from '../sys/link_details.js';
 import { linkIndex, macBytes } from '../sys/netlink.js';
-import { attach, bestMode } from './attach.js';
+import { bestMode } from './attach.js';
 import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Target } from './attachment.js';
 import { usableDevice } from './device.js';
@@ -33,7 +33,6 @@ import type { HookOptions, Mac, PortOptions } from './options.js';
 import { HookPort, keyOf } from './port.js';
 import { portGroup } from './programs/group.js';
 import { PORT_PEER, PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
-import { portIngress } from './programs/port.js';
 import { Shortcut } from './shortcut.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
 
@@ -122,15 +121,7 @@ export class Hook {
       this.#maps.setPort(port.id, port.entry());
       for (const mac of macs) this.#giveMac(port, mac);
       this.#mirrorAddresses(port);
-      const program = loadProgram(portIngress(port.id), this.#maps.descriptors);
-      try {
-        const target = { ifindex: port.ifindex, name: port.name };
-        port.attachment = attach(target, { ingress: program }, this.#modeOf(target), {
-          ingress: options.order ?? 'first',
-        });
-      } finally {
-        close(program);
-      }
+      port.attach(this.#maps, this.#modeOf(port), options.order ?? 'first');
       this.#groups.add(port.id, port.ifindex);
       this.#configure();
       this.#adjustReception();
@@ -147,7 +138,7 @@ export class Hook {
     this.#groups.remove(id);
     this.#configure();
     for (const mac of [...port.macs.values()]) this.#takeMac(port, mac);
-    port.attachment?.close();
+    port.detach();
     const learned = port.learn > 0 ? this.learned() : []; // it takes a walk through all MACs
     for (const { mac, port: owner } of learned) if (owner === id) this.#maps.removeMac(macBytes(mac));
     port.addresses = undefined;
@@ -181,6 +172,12 @@ export class Hook {
     const loser = this.#port(before);
     loser.macs.delete(keyOf(bytes));
     for (const one of [loser, port]) this.#refresh(one);
+  }
+
+  /** Whose a MAC is by the table. */
+  owner(mac: Mac): number | 'host' | undefined {
+    const owner = this.#owners.get(keyOf(macBytes(mac)));
+    return owner === SLOT_HOST ? 'host' : owner;
   }
 
   /** The MAC is nobody's. Nothing happens if it was not. */
@@ -232,7 +229,7 @@ export class Hook {
 
   /** Names of interfaces whose programs are no longer in place: the interface went, or somebody took them away. */
   detached(): string[] {
-    const lost = this.ports().filter(({ attachment }) => attachment?.attached() === false);
+    const lost = this.ports().filter((port) => port.lost());
     const names = lost.map(({ name }) => name);
     return this.#uplink?.attached() === false ? [this.#uplink.name, ...names] : names;
   }

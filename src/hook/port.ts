@@ -1,11 +1,16 @@
 /** One port of the hook as its owner knows it; `hook.ts` keeps them. */
 
 import { linkLocal, parseAddress } from '../sys/inet.js';
+import { close } from '../sys/libc.js';
 import { macText } from '../sys/netlink.js';
-import type { Attachment } from './attachment.js';
-import type { PortEntry } from './maps.js';
+import { attach } from './attach.js';
+import type { Attachment, Mode, Order } from './attachment.js';
+import { loadProgram } from './loader.js';
+import type { Maps, PortEntry } from './maps.js';
 import { PORT_CHECKED, PORT_LEARN, PORT_PEER } from './programs/layout.js';
+import { portIngress } from './programs/port.js';
 import type { Shortcut } from './shortcut.js';
+import { OF_PORT, SwitchedOff } from './switched_off.js';
 
 export class HookPort {
   readonly id: number;
@@ -23,7 +28,9 @@ export class HookPort {
   addresses: readonly string[] | undefined;
   /** What is in the map for them. */
   entered: Uint8Array[] = [];
-  attachment: Attachment | undefined;
+  #attachment: Attachment | undefined;
+  /** What a NIC must not do while it is a port. */
+  #features: SwitchedOff | undefined;
 
   constructor(id: number, fixed: Pick<HookPort, 'name' | 'ifindex' | 'shortcut' | 'learn' | 'fallback'>) {
     this.id = id;
@@ -32,6 +39,27 @@ export class HookPort {
     this.shortcut = fixed.shortcut;
     this.learn = fixed.learn;
     this.fallback = fixed.fallback;
+  }
+
+  /** Puts the port's program on its interface. Throws SetupError, SysError. */
+  attach(maps: Maps, mode: Mode, order: Order): void {
+    const program = loadProgram(portIngress(this.id), maps.descriptors);
+    try {
+      this.#attachment = attach(this, { ingress: program }, mode, { ingress: order });
+    } finally {
+      close(program); // the attachment keeps it
+    }
+    this.#features = new SwitchedOff(this.ifindex, OF_PORT);
+  }
+
+  detach(): void {
+    this.#attachment?.close();
+    this.#features?.restore();
+  }
+
+  /** Whether its program is no longer in place. */
+  lost(): boolean {
+    return this.#attachment?.attached() === false;
   }
 
   /** What the programs see. */

@@ -10,6 +10,7 @@ import { loadProgram } from './loader.js';
 import type { Maps } from './maps.js';
 import { uplinkEgress, uplinkIngress } from './programs/uplink.js';
 import { Shortcut } from './shortcut.js';
+import { OF_UPLINK, SwitchedOff } from './switched_off.js';
 
 export interface UplinkOptions {
   readonly orders?: Orders;
@@ -24,6 +25,8 @@ export class Uplink {
   readonly mac: Uint8Array;
   /** Whether ports' unicast frames for the wire skip it. */
   readonly shortcut: Shortcut;
+  /** What its NIC must not do meanwhile. */
+  readonly features: SwitchedOff;
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
   readonly #promiscuityBefore: number;
@@ -51,6 +54,7 @@ export class Uplink {
       programs.push(egress);
       const target = { ifindex: device.index, name: device.name };
       this.#attachment = attach(target, { ingress, egress }, mode(target), options.orders);
+      this.features = new SwitchedOff(device.index, OF_UPLINK);
     } catch (error) {
       this.#filter.close();
       throw error;
@@ -91,6 +95,7 @@ export class Uplink {
 
   close(): void {
     this.#attachment.close();
+    this.features.restore();
     this.#filter.close();
   }
 }

@@ -349,6 +349,7 @@ export const TABLE: Record<string, HeaderTable> = {
       'linux/rtnetlink.h',
       'linux/if_link.h',
       'linux/if_addr.h',
+      'linux/neighbour.h',
     ],
     C: {
       ...offsets(
@@ -364,6 +365,8 @@ export const TABLE: Record<string, HeaderTable> = {
       ...offsets('RTMSG_', 'struct rtmsg', 'FAMILY:rtm_family DST_LEN:rtm_dst_len TABLE:rtm_table'),
       ...offsets('RTMSG_', 'struct rtmsg', 'PROTOCOL:rtm_protocol SCOPE:rtm_scope TYPE:rtm_type'),
       RTMSG_SIZE: 'sizeof(struct rtmsg)',
+      ...offsets('NDMSG_', 'struct ndmsg', 'FAMILY:ndm_family IFINDEX:ndm_ifindex'),
+      NDMSG_SIZE: 'sizeof(struct ndmsg)',
     },
   },
   ethtool: {

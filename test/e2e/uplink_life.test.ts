@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Machine } from '../hook/support/lan.js';
+import { ENTRY } from './support/ferry.js';
 import { lacking, sleep, until } from './support/place.js';
 import { attachedPrograms, NEEDS, ping, reaches, Session, Site } from './support/uplink.js';
 
@@ -139,6 +140,38 @@ describe('an uplink', { skip }, () => {
     await until('it is known', async () => (await uplink())?.mac === host.mac);
     for (const { place } of [a, c, site.remote]) await place.run('ip neigh flush all');
     await everybody();
+  });
+
+  test('has a macvlan of the host’s, in a container: guests and the wire reach it, and nobody takes its MAC', async () => {
+    const { host, remote } = site;
+    const inner = await site.lan.guest('m'); // a namespace; its veth is not used
+    const mac = '02:00:00:09:00:77';
+    const link = `ip link add link up0 name mv0 address ${mac} netns ${inner.place.pid} type macvlan mode bridge`;
+    await host.place.run(link);
+    await inner.place.run(
+      'ip address flush dev eth0 && ip link set mv0 up && ip address add 10.209.0.77/24 dev mv0',
+    );
+    const m = { ...inner, link: 'mv0', mac, v4: '10.209.0.77' };
+    await until('its MAC is known', async () =>
+      /MAC 02:00:00:09:00:77 is an interface on up0's/.test(
+        (await site.refused('guest', 'run', 'x', '-d', '--mac', mac)).message,
+      ),
+    );
+    for (const one of [a, c, remote]) {
+      await reaches(one, m.v4);
+      await m.place.run(['ping', '-n', '-q', '-c', '1', '-W', '2', one.v4]);
+    }
+    await m.place.run('ip link set mv0 address 02:00:00:09:00:78');
+    for (const { place } of [a, c, remote]) await place.run('ip neigh flush all');
+    for (const one of [a, c, remote]) await reaches(one, m.v4);
+    await m.place.run('ip link del mv0');
+    await until('its MAC is free', async () => {
+      const { code } = await host.place.try([
+        process.execPath, ENTRY, '--dir', site.ferry.directory, 'guest', 'run', 'x', '-d', '--mac', mac,
+      ]); // biome-ignore format: one command
+      return code === 0;
+    });
+    await site.ferry.cli('guest', 'rm', 'x');
   });
 
   test('vanishes and comes back; guests reach each other meanwhile', async () => {

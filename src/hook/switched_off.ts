@@ -1,0 +1,67 @@
+/**
+ * Features of an interface that must be off while frames are forwarded from it, as a bridge has them on its ports:
+ *
+ *   rx-lro                segments merged by the NIC are no frames that were ever sent, and cannot be cut again as they
+ *                         were (the kernel's dev_disable_lro, of every forwarding interface)
+ *   rx-vlan-filter, …     the NIC drops tagged frames of VLANs that the host has no interface for; guests have theirs.
+ *                         (A bridge has its uplink promiscuous, which ends that filter in most drivers.)
+ *
+ * What was on is switched on again at the end; not after a SIGKILL, as of a bridge whose machine went down.
+ */
+import { SysError } from '../sys/errors.js';
+import { features, setFeatures } from '../sys/ethtool.js';
+import { linkDetailsOf } from '../sys/link_details.js';
+
+export const OF_PORT = ['rx-lro'];
+export const OF_UPLINK = [...OF_PORT, 'rx-vlan-filter', 'rx-vlan-stag-filter'];
+
+export class SwitchedOff {
+  readonly #ifindex: number;
+  /** Those that were on, and are off now. */
+  readonly names: readonly string[];
+  /** Those that the driver keeps on. */
+  readonly stuck: readonly string[];
+
+  /** Throws nothing: an interface without them, or a refusal, leaves them as they are. */
+  constructor(ifindex: number, wanted: readonly string[]) {
+    this.#ifindex = ifindex;
+    const before = this.#on(wanted);
+    this.#set(before, false);
+    this.stuck = before.length > 0 ? this.#on(before) : [];
+    this.names = before.filter((name) => !this.stuck.includes(name));
+  }
+
+  /** Switches them on again, if the interface still is. */
+  restore(): void {
+    this.#set(this.names, true);
+  }
+
+  #on(wanted: readonly string[]): string[] {
+    const name = this.#name();
+    if (name === undefined) return [];
+    return quietly(() => {
+      const now = features(name);
+      return wanted.filter((feature) => now.get(feature)?.on);
+    }, []);
+  }
+
+  #set(names: readonly string[], on: boolean): void {
+    const name = this.#name();
+    if (names.length === 0 || name === undefined) return;
+    quietly(() => setFeatures(name, Object.fromEntries(names.map((feature) => [feature, on]))), undefined);
+  }
+
+  /** It may have been renamed. */
+  #name(): string | undefined {
+    return quietly(() => linkDetailsOf(this.#ifindex)?.name, undefined);
+  }
+}
+
+function quietly<T>(act: () => T, otherwise: T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof SysError) return otherwise;
+    throw error;
+  }
+}

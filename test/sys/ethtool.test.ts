@@ -1,0 +1,129 @@
+/**
+ * Features, unicast filters and netfilter's chains of interfaces, in a network namespace of their own: the outer half
+ * runs this same file under unshare(1), the inner half is the tests. ethtool, bridge and nft are the second opinion.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { SwitchedOff } from '../../src/hook/switched_off.js';
+import { SysError } from '../../src/sys/errors.js';
+import { features, setFeatures } from '../../src/sys/ethtool.js';
+import { unicastFilter } from '../../src/sys/fdb.js';
+import { linkIndex, linkInfo } from '../../src/sys/netlink.js';
+import { hasEgressChain } from '../../src/sys/nf_tables.js';
+import { ReceiveFilter } from '../../src/sys/packet_socket.js';
+import { lacking } from '../e2e/support/place.js';
+
+const INSIDE = 'NETFERRY_TEST_NETNS';
+
+if (process.env[INSIDE]) inside();
+else {
+  test('in a fresh network namespace', { skip: lacking('ip', 'ethtool', 'bridge', 'nft', 'unshare') }, () => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env; // or the inner runner would report to the outer's pipe
+    const run = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url)], {
+      encoding: 'utf8',
+      env: { ...env, [INSIDE]: '1' },
+    });
+    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
+    assert.match(run.stdout, /# pass [1-9]|pass [1-9]/);
+  });
+}
+
+function sh(command: string): string {
+  const run = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+  assert.equal(run.status, 0, `${command}: ${run.stderr}`);
+  return run.stdout;
+}
+
+/** As ethtool prints it: what a line is called there has no group's name in it. */
+function byEthtool(name: string): Map<string, { on: boolean; changeable: boolean }> {
+  const lines = sh(`ethtool -k ${name}`).matchAll(/^\s*([\w-]+): (on|off)( \[fixed\])?/gm);
+  return new Map(
+    [...lines].map(([, feature, state, fixed]) => [feature, { on: state === 'on', changeable: !fixed }]),
+  );
+}
+
+function inside(): void {
+  before(() => sh('ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up'));
+
+  test('features are what ethtool says', () => {
+    const ours = features('v0');
+    const theirs = byEthtool('v0');
+    const both = [...ours].filter(([name]) => theirs.has(name));
+    assert.ok(both.length > 20, `${both.length} in both lists`);
+    for (const [name, feature] of both) assert.deepEqual(feature, theirs.get(name), name);
+    assert.throws(
+      () => features('nothere'),
+      (error) => error instanceof SysError && error.code === 'ENODEV',
+    );
+  });
+
+  test('features are switched, several at once, and what is fixed or unknown is left alone', () => {
+    setFeatures('v0', { 'tx-scatter-gather': false, 'rx-gro-list': true, 'rx-lro': true, 'no-such': true });
+    const now = features('v0');
+    assert.deepEqual(
+      ['tx-scatter-gather', 'rx-gro-list', 'rx-lro'].map((name) => now.get(name)?.on),
+      [false, true, false],
+    );
+    assert.deepEqual(
+      [byEthtool('v0').get('tx-scatter-gather'), byEthtool('v0').get('rx-gro-list')].map((f) => f?.on),
+      [false, true],
+    );
+    setFeatures('v0', { 'tx-scatter-gather': true, 'rx-gro-list': false });
+    assert.equal(features('v0').get('tx-scatter-gather')?.on, true);
+  });
+
+  test('what must be off is off meanwhile, and only what was on comes back', () => {
+    // No driver of this kernel has LRO: others that can be switched stand for it.
+    setFeatures('v0', { 'rx-gro-list': true, 'rx-udp-gro-forwarding': false });
+    const index = linkIndex('v0') ?? 0;
+    const off = new SwitchedOff(index, ['rx-gro-list', 'rx-udp-gro-forwarding', 'rx-lro']);
+    assert.deepEqual([off.names, off.stuck], [['rx-gro-list'], []]);
+    assert.equal(features('v0').get('rx-gro-list')?.on, false);
+    sh('ip link set v0 down && ip link set v0 name w0 && ip link set w0 up');
+    off.restore();
+    const now = features('w0');
+    assert.deepEqual([now.get('rx-gro-list')?.on, now.get('rx-udp-gro-forwarding')?.on], [true, false]);
+    sh('ip link set w0 down && ip link set w0 name v0 && ip link set v0 up && ethtool -K v0 rx-gro-list off');
+  });
+
+  test('what cannot be switched off is said; an interface that went is nothing', () => {
+    // veth's own: it has no lock, and no driver can change that.
+    const lo = new SwitchedOff(linkIndex('lo') ?? 0, ['loopback']);
+    assert.deepEqual([lo.names, lo.stuck], [[], ['loopback']]);
+    lo.restore();
+    assert.equal(features('lo').get('loopback')?.on, true);
+    const none = new SwitchedOff(99_999, ['rx-lro']);
+    assert.deepEqual([none.names, none.stuck], [[], []]);
+    none.restore();
+  });
+
+  test('a unicast filter: macvlans, packet sockets, entries by hand', () => {
+    const index = linkIndex('v1') ?? 0;
+    assert.deepEqual(unicastFilter(index), []);
+    sh('ip link add link v1 name m0 type macvlan mode bridge && ip link set m0 up');
+    sh('bridge fdb add 02:00:00:00:00:61 dev v1 self');
+    const socket = new ReceiveFilter(index);
+    socket.add(Uint8Array.of(2, 0, 0, 0, 0, 0x62));
+    const mac = linkInfo('m0')?.mac ?? '';
+    assert.deepEqual(unicastFilter(index).sort(), ['02:00:00:00:00:61', '02:00:00:00:00:62', mac].sort());
+    socket.close();
+    sh('ip link del m0 && bridge fdb del 02:00:00:00:00:61 dev v1 self');
+    assert.deepEqual(unicastFilter(index), []);
+    assert.deepEqual(unicastFilter(99_999), []);
+  });
+
+  test('egress chains: by name, in a list, of other interfaces, on ingress', () => {
+    assert.equal(hasEgressChain('v0'), false);
+    const chain = (name: string, hook: string) =>
+      sh(`nft 'add table netdev t; add chain netdev t ${name} { type filter hook ${hook} priority 0; }'`);
+    chain('a', 'egress device v1');
+    chain('b', 'ingress device v0');
+    assert.deepEqual([hasEgressChain('v0'), hasEgressChain('v1'), hasEgressChain('v')], [false, true, false]);
+    chain('c', 'egress devices = { lo, v0 }');
+    assert.equal(hasEgressChain('v0'), true);
+    sh('nft delete table netdev t');
+    assert.equal(hasEgressChain('v1'), false);
+  });
+}
