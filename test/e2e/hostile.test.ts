@@ -172,4 +172,21 @@ describe('a hostile domain', { skip: lacking('ping', 'xenstore-read', 'unshare',
     );
     await gone(hostile);
   });
+
+  test('event counters that block their writer briefly, each time: not again and again', async () => {
+    const hostile = misbehave('block-signals-briefly');
+    const blocked = async () => {
+      const vif = (await ferry.client.vifs()).find((one) => one.guest === 'hostile');
+      return vif?.counters?.blocked ?? 0;
+    };
+    await until('it was noticed', async () => (await blocked()) > 0);
+    const { stdout } = await a.start(['ping', '-n', '-c', '60', '-i', '0.02', '-W', '2', b.v4]).ended;
+    const waited = [...stdout.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms));
+    assert.equal(waited.length, 60);
+    // Each of its signals would hold up the others for 80 of 100 ms.
+    const held = waited.filter((ms) => ms > 30).length;
+    assert.ok(held < 10, `${held} of 60 pings waited: ${waited.join(', ')}`);
+    assert.equal(await blocked(), 1);
+    await gone(hostile);
+  });
 });

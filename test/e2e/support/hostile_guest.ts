@@ -24,7 +24,7 @@ import {
   PAGE_TX_RING,
   RAM_PAGES_NEEDED,
 } from '../../../src/netif/netfront_memory.js';
-import { signal } from '../../../src/sys/eventfd.js';
+import { drain, signal } from '../../../src/sys/eventfd.js';
 import { libc } from '../../../src/sys/libc.js';
 import { EmbeddedGrantOwner } from '../../../src/xen/embedded/grants.js';
 import { connectXenstore } from '../../../src/xen/xenstore/client.js';
@@ -81,8 +81,11 @@ async function connected(guest: Guest): Promise<void> {
     await new Promise((go) => setTimeout(go, 20));
 }
 
-/** One small frame after another, each answered by a wake-up of ours; our own counter is full and blocks. */
-async function blockSignals(guest: Guest): Promise<void> {
+/**
+ * One small frame after another, each answered by a wake-up of ours; our own counter is full and blocks. `read`: ms after
+ * which we read it, each time before anybody comes to look; 0: never.
+ */
+async function blockSignals(guest: Guest, read = 0): Promise<void> {
   const channel = await announce(guest);
   const backend = await guest.store.read('device/vif/0/backend');
   while ((await guest.store.tryRead(`${backend}/state`)) !== '4')
@@ -109,7 +112,8 @@ async function blockSignals(guest: Guest): Promise<void> {
     arena.view.setUint32(ring + RING_RSP_EVENT, produced, true); // wake us at this one's response
     Atomics.store(arena.u32, (ring + RING_REQ_PROD) / 4, produced);
     signal(channel.notifyFd);
-  }, 20);
+    if (read > 0) setTimeout(() => drain(channel.waitFd), read);
+  }, read + 20);
 }
 
 const ways: Readonly<Record<string, (guest: Guest) => Promise<unknown>>> = {
@@ -142,7 +146,8 @@ const ways: Readonly<Record<string, (guest: Guest) => Promise<unknown>>> = {
     guest.arena.view.setUint32(ring + RING_REQ_PROD, 0x12345678, true);
     signal(control.notifyFd);
   },
-  'block-signals': blockSignals,
+  'block-signals': (guest) => blockSignals(guest),
+  'block-signals-briefly': (guest) => blockSignals(guest, 80),
   'foreign-nodes': async ({ store }) => {
     const backend = await store.read('device/vif/0/backend');
     for (const path of [
