@@ -12,6 +12,10 @@ export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const RTM_GETNEIGH = 30;
 
+// Groups, as bits of sockaddr_nl.
+export const RTMGRP_LINK = 1;
+export const RTMGRP_TC = 8;
+
 // struct ifinfomsg.
 export const IFINFO_FAMILY = 0;
 export const IFINFO_TYPE = 2;

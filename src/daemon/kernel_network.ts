@@ -12,14 +12,13 @@ import type { AttachRequest, UplinkInfo, Vif } from './api.js';
 import { explainAttach } from './attach_error.js';
 import { Crossing } from './crossing.js';
 import { hookCounters, hookDrops } from './hook_counters.js';
+import { InterfaceWatch } from './interface_watch.js';
 import { KernelPort, type Links, UnknownPort } from './kernel_port.js';
 import type { Log } from './log.js';
 import type { KernelOptions } from './options.js';
 import type { Datapath } from './tap.js';
 import { UplinkKeeper } from './uplink_keeper.js';
 
-/** ms between looks at whether interfaces are still there. */
-const LOOK = 1000;
 /** Seconds, as a bridge's. */
 const AGEING = 300;
 
@@ -41,7 +40,7 @@ export class KernelNetwork {
   readonly #macs = new Set<string>();
   #hook: Hook | undefined;
   #crossing: Crossing | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #watch: InterfaceWatch | undefined;
   /** Changes are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #busy = 0;
@@ -219,8 +218,7 @@ export class KernelNetwork {
       this.#hook = hook;
       this.#uplink?.adopt(hook);
       this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
-      this.#watch = setInterval(() => this.#look(), LOOK);
-      this.#watch.unref();
+      this.#watch = new InterfaceWatch(datapath.shard, (changed) => this.#look(changed));
       return { hook };
     } catch (error) {
       await this.#close();
@@ -233,7 +231,8 @@ export class KernelNetwork {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#watch);
+    await this.#watch?.close();
+    this.#watch = undefined;
     const [hook, crossing] = [this.#hook, this.#crossing];
     this.#crossing = undefined;
     try {
@@ -245,15 +244,16 @@ export class KernelNetwork {
     }
   }
 
-  /** Interfaces go and come; learned MACs grow old. */
-  #look(): void {
+  /** Interfaces go and come; learned MACs grow old. False: something else is going on. */
+  #look(changed: ReadonlySet<number> | undefined): boolean {
     const hook = this.#hook;
-    if (!hook || this.#busy > 0) return;
+    if (!hook) return true;
+    if (this.#busy > 0) return false;
     try {
       const lost = new Set(hook.detached());
       const links = new Map(linkList().map((link) => [link.index, link]));
       this.#uplink?.look(hook, lost, links);
-      if (hook.uplink) hook.examine(new Set([hook.uplink.ifindex]));
+      hook.examine(changed && new Set([...changed, hook.uplink?.ifindex ?? 0]));
       for (const port of this.#ports) this.#lookAt(port, hook, lost, links);
       const ageing = this.#parts.options.ageing ?? AGEING;
       if (this.#ports.some((port) => port.learns)) hook.forgetLearned(ageing * 1000);
@@ -262,6 +262,7 @@ export class KernelNetwork {
         `looking after interfaces: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
+    return true;
   }
 
   #lookAt(port: KernelPort, hook: Hook, lost: ReadonlySet<string>, links: Links): void {

@@ -45,6 +45,7 @@ export class Shard<E extends EventChannels = EventChannels> {
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   readonly #watch: NodeJS.Timeout | undefined;
+  #readable: () => void = () => {};
   #sequence = 0;
   #stuck = { fd: 0, rounds: -1 };
   #closing = false;
@@ -104,6 +105,21 @@ export class Shard<E extends EventChannels = EventChannels> {
     await this.#ask({ op: 'wire', a, b });
   }
 
+  /**
+   * Calls `heard` whenever `fd`, which stays the caller's, gets something to read: the thread waits for it beside all else.
+   * One descriptor at a time.
+   */
+  async watch(fd: number, heard: () => void): Promise<void> {
+    this.#readable = heard;
+    await this.#ask({ op: 'watch', fd });
+  }
+
+  /** Resolves when the thread does not wait for it any more: before it is closed. */
+  async unwatch(fd: number): Promise<void> {
+    this.#readable = () => {};
+    await this.#ask({ op: 'unwatch', fd });
+  }
+
   /** Stops the thread; all ports are detached then. */
   async close(): Promise<void> {
     if (this.#closing) return this.#exited;
@@ -143,6 +159,10 @@ export class Shard<E extends EventChannels = EventChannels> {
     }
     if ('slowedBy' in message) {
       this.onSlowed(message.slowedBy);
+      return;
+    }
+    if ('readable' in message) {
+      this.#readable();
       return;
     }
     const waiting = this.#waiting.get(message.sequence);

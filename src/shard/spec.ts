@@ -98,10 +98,13 @@ export type ShardRequest =
   | { readonly op: 'attach'; readonly sequence: number; readonly spec: PortSpec }
   | { readonly op: 'detach'; readonly sequence: number; readonly id: number }
   | { readonly op: 'wire'; readonly sequence: number; readonly a: number; readonly b: number }
+  /** A descriptor of the owner's: whenever it gets something to read, the owner is told. */
+  | { readonly op: 'watch' | 'unwatch'; readonly sequence: number; readonly fd: number }
   | { readonly op: 'stop'; readonly sequence: number };
 
 export type ShardMessage =
   | { readonly sequence: number; readonly error?: string; readonly io?: 'io_uring' | 'plain' }
   | { readonly fenced: number; readonly why: number }
   /** A peer made signals wait, and cannot any more; by what it is signalled. */
-  | { readonly slowedBy: number };
+  | { readonly slowedBy: number }
+  | { readonly readable: true };

@@ -32,6 +32,8 @@ import type { ThreadPlatform, ThreadStart } from '../xen/platform.js';
 import type { NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
 
 const CONTROL = 0xffffffff;
+/** Of the descriptor that the owner has watched. (EVENTS_TOKEN lies between.) */
+const WATCHED = 0xfffffffd;
 /** Of a port's wake-ups: its id, and the number of the descriptor or channel in the low bits. */
 const TOKEN_SHIFT = 8;
 const TOKEN_MASK = 2 ** TOKEN_SHIFT - 1;
@@ -129,6 +131,7 @@ class DatapathThread {
       const token = this.#epoll.token(i);
       if (token === CONTROL) this.#requests();
       else if (token === EVENTS_TOKEN) this.#events();
+      else if (token === WATCHED) this.#say({ readable: true });
       else this.#wake(token);
     }
   }
@@ -172,6 +175,8 @@ class DatapathThread {
   #obey(request: ShardRequest): { io?: 'io_uring' | 'plain' } {
     if (request.op === 'attach') return this.#attach(request.spec);
     if (request.op === 'detach') this.#detach(request.id);
+    else if (request.op === 'watch') this.#epoll.add(request.fd, WATCHED);
+    else if (request.op === 'unwatch') this.#epoll.remove(request.fd);
     else if (request.op === 'wire') this.#engine.forwarding.wire(request.a, request.b);
     else this.#running = false;
     return {};

@@ -128,6 +128,37 @@ describe('an uplink', { skip }, () => {
     await everybody();
   });
 
+  test('what befalls it is noticed at once, not at the next look', async () => {
+    const { place } = site.host;
+    const rename = async (from: string, to: string) => {
+      await place.run(`ip link set ${from} down; ip link set ${from} name ${to} && ip link set ${to} up`);
+      const renamed = performance.now();
+      await until('the new name is shown', async () => (await uplink())?.name === to);
+      return performance.now() - renamed;
+    };
+    const taken: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      taken.push(await rename('up0', 'lan0'), await rename('lan0', 'up0'));
+    }
+    // A look each second would take half of one, six times.
+    assert.ok(Math.max(...taken) < 500, `${taken.map(Math.round).join(', ')} ms`);
+    await place.run(`${addresses()} 2>/dev/null || true`);
+    await everybody();
+  });
+
+  test('guests’ frames skip it while nothing on it would miss them', async () => {
+    const { place } = site.host;
+    const through = async () => (await uplink())?.through;
+    await until('they skip it', async () => (await through()) === null);
+    await place.run('tc qdisc add dev up0 root tbf rate 1gbit burst 100k latency 9ms');
+    await until('they pass through it', async () => /tbf/.test((await through()) ?? ''));
+    for (const from of [a, c]) await ping(from, site.remote.v4);
+    await place.run('tc qdisc del dev up0 root');
+    await until('they skip it', async () => (await through()) === null);
+    for (const from of [a, c]) await ping(from, site.remote.v4);
+    assert.match(await site.ferry.cli('status'), /by tcx, promiscuous, skipped by guests’ frames/);
+  });
+
   test('gets another MAC', async () => {
     const { host } = site;
     await host.place.run('ip link set up0 address 02:00:00:09:00:99');

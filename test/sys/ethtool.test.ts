@@ -10,6 +10,7 @@ import { SwitchedOff } from '../../src/hook/switched_off.js';
 import { SysError } from '../../src/sys/errors.js';
 import { features, setFeatures } from '../../src/sys/ethtool.js';
 import { unicastFilter } from '../../src/sys/fdb.js';
+import { InterfaceEvents } from '../../src/sys/interface_events.js';
 import { linkIndex, linkInfo } from '../../src/sys/netlink.js';
 import { hasEgressChain } from '../../src/sys/nf_tables.js';
 import { ReceiveFilter } from '../../src/sys/packet_socket.js';
@@ -112,6 +113,20 @@ function inside(): void {
     sh('ip link del m0 && bridge fdb del 02:00:00:00:00:61 dev v1 self');
     assert.deepEqual(unicastFilter(index), []);
     assert.deepEqual(unicastFilter(99_999), []);
+  });
+
+  test('changes of interfaces and their qdiscs are told by index; nothing is nothing', () => {
+    const events = new InterfaceEvents();
+    assert.deepEqual(events.take(), new Set());
+    const indexes = (...names: string[]) => new Set(names.map((name) => linkIndex(name)));
+    sh('ip link set v0 mtu 1400');
+    assert.deepEqual(events.take(), indexes('v0'));
+    sh('tc qdisc add dev v1 clsact && tc qdisc del dev v1 clsact');
+    assert.deepEqual(events.take(), indexes('v1'));
+    sh('ip link set v0 mtu 1500 && ip link set v1 alias other');
+    assert.deepEqual(events.take(), indexes('v0', 'v1'));
+    assert.deepEqual(events.take(), new Set());
+    events.close();
   });
 
   test('egress chains: by name, in a list, of other interfaces, on ingress', () => {

@@ -1,0 +1,75 @@
+/**
+ * What the kernel says of interfaces and their qdiscs and filters as they change: a netlink socket that is a member of
+ * RTMGRP_LINK and RTMGRP_TC, in the network namespace of the thread that opened it. Reading never blocks.
+ */
+import { constants } from 'node:os';
+import {
+  NETLINK_ROUTE,
+  SOCKADDR_NL_FAMILY,
+  SOCKADDR_NL_GROUPS,
+  SOCKADDR_NL_PID,
+  SOCKADDR_NL_SIZE,
+} from '../abi/netlink.js';
+import { IFINFO_INDEX, IFINFO_SIZE, RTMGRP_LINK, RTMGRP_TC } from '../abi/rtnetlink.js';
+import { AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../abi/socket.js';
+import { SysError } from './errors.js';
+import { check, close, errno, libc } from './libc.js';
+import { decodeMessages, u32, viewOf } from './netlink_codec.js';
+
+const socket = libc.func('int socket(int family, int type, int protocol)');
+const bind = libc.func('int bind(int fd, void *address, uint32_t length)');
+const recvfrom = libc.func(
+  'intptr_t recvfrom(int fd, void *data, size_t length, int flags, void *address, void *addressLength)',
+);
+
+const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
+const DATAGRAM_MAX = 65536;
+
+export class InterfaceEvents {
+  readonly fd: number;
+  readonly #buffer = new Uint8Array(DATAGRAM_MAX);
+
+  /** Throws SysError. */
+  constructor() {
+    const type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    this.fd = check('socket', socket(AF_NETLINK, type, NETLINK_ROUTE), 'AF_NETLINK');
+    const address = new Uint8Array(SOCKADDR_NL_SIZE);
+    viewOf(address).setUint16(SOCKADDR_NL_FAMILY, AF_NETLINK, true);
+    viewOf(address).setUint32(SOCKADDR_NL_GROUPS, RTMGRP_LINK | RTMGRP_TC, true);
+    try {
+      check('bind', bind(this.fd, address, address.length), 'AF_NETLINK');
+    } catch (error) {
+      close(this.fd);
+      throw error;
+    }
+  }
+
+  /** Indexes of the interfaces that changed since the last call; undefined: too many to tell. Throws SysError. */
+  take(): Set<number> | undefined {
+    const changed = new Set<number>();
+    const sender = new Uint8Array(SOCKADDR_NL_SIZE);
+    let overrun = false;
+    for (;;) {
+      const size = u32(SOCKADDR_NL_SIZE);
+      const flags = MSG_DONTWAIT | MSG_TRUNC;
+      const length = recvfrom(this.fd, this.#buffer, DATAGRAM_MAX, flags, sender, size);
+      if (length === -1) {
+        const code = errno();
+        if (code === EAGAIN) return overrun ? undefined : changed;
+        if (code === ENOBUFS) overrun = true;
+        else if (code !== EINTR) throw new SysError('recvfrom', code, 'AF_NETLINK');
+        continue;
+      }
+      if (viewOf(sender).getUint32(SOCKADDR_NL_PID, true) !== 0) continue; // not from the kernel
+      if (length > DATAGRAM_MAX) overrun = true;
+      for (const { payload } of decodeMessages(this.#buffer.subarray(0, Math.min(length, DATAGRAM_MAX)))) {
+        // struct ifinfomsg and struct tcmsg have the index at the same place.
+        if (payload.length >= IFINFO_SIZE) changed.add(viewOf(payload).getInt32(IFINFO_INDEX, true));
+      }
+    }
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}
