@@ -31,7 +31,7 @@ import { queueAt, queueOf } from './flow';
 import { KEY_MASK, KEY_VALID, macLookup, portOf, touch } from './forward';
 import { FWD_SCRATCH, PORT_DIRECT, PORT_MAC } from './forward_layout';
 import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
-import { F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
+import { BURST, F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
 import { copyBytes, count } from './memory';
 import { available } from './netback_room';
 import {
@@ -62,6 +62,14 @@ import {
 import { offloadCsumFamily, offloadFromBlank } from './offload';
 import { RING_MASK, reqProd, rxEntry, txEntry } from './ring';
 
+/**
+ * Bytes after which a turn ends: those of a burst of full frames. Of small ones a turn takes as many as a ring holds: with
+ * many busy ports it costs more to come to a port than to take its frames.
+ */
+const TURN_BYTES: u32 = BURST * 1500;
+/** Bytes moved in this turn. */
+let taken: u32 = 0;
+
 /** A frame shorter than the register its addresses are read into is left to the general path. */
 const HEAD: u32 = 16;
 
@@ -72,6 +80,7 @@ const HEAD: u32 = 16;
 export function laneRun(fwd: u32, port: u32, max: u32): u32 {
   const nb = load<u32>(portOf(fwd, port), PORT_DIRECT);
   if (nb == 0) return 0;
+  taken = 0;
   const set = load<u32>(nb + NB_SET);
   if (set == 0) return laneQueue(fwd, port, nb, max);
   // Its queues in turn, each time another one first.
@@ -79,7 +88,7 @@ export function laneRun(fwd: u32, port: u32, max: u32): u32 {
   let turn = load<u32>(set + SET_TURN);
   store<u32>(set + SET_TURN, turn + 1 < queues ? turn + 1 : 0);
   let moved: u32 = 0;
-  for (let i: u32 = 0; i < queues && moved < max; i++) {
+  for (let i: u32 = 0; i < queues && moved < max && taken < TURN_BYTES; i++) {
     moved += laneQueue(fwd, port, queueAt(set, turn), max - moved);
     turn = turn + 1 < queues ? turn + 1 : 0;
   }
@@ -95,8 +104,8 @@ function laneQueue(fwd: u32, port: u32, nb: u32, max: u32): u32 {
   if (queued > <u32>NETIF_RING_SIZE) return 0; // XSA-39: the general path ends the dialogue
   const end = first + min(queued, max);
   let cons = first;
-  while (cons != end) {
-    const next = laneTo(fwd, port, nb, cons, end);
+  while (cons != end && taken < TURN_BYTES) {
+    const next = laneTo(fwd, port, nb, cons, cons + min(end - cons, <u32>BURST));
     if (next == cons) break;
     cons = next;
   }
@@ -240,6 +249,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
 
   const frames: u64 = slot - begin;
   if (frames == 0) return cons;
+  taken += <u32>bytes;
   touch(fwd, port);
   touch(fwd, target);
   store<u32>(other + NB_RX_CONS, slot);

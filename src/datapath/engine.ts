@@ -8,6 +8,7 @@
 
 import { DROP_PORT_GONE } from '../../assembly/counters.js';
 import { BURST, F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
+import { NETIF_RING_SIZE } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { Forwarding } from './forwarding.js';
@@ -120,13 +121,13 @@ export class Engine {
       const waiting = this.#flying[port.id];
       let passed = 0;
       if (waiting === 0 && this.#direct[port.id] !== 0) {
-        passed = this.#loops.laneRun(this.forwarding.address, port.id, BURST);
+        passed = this.#loops.laneRun(this.forwarding.address, port.id, NETIF_RING_SIZE);
         if (passed > 0) {
           moved = true;
           this.#quiet[port.id] = 0;
           this.#sources[this.#sourceCount++] = port;
         }
-        if (passed === BURST) continue; // its turn is over
+        if (passed >= BURST) continue; // its turn is over
       }
       const n = port.pull(waiting);
       if (port.fenced !== 0) this.#fence(port);

@@ -196,3 +196,27 @@ test('a large frame cut into pieces for a guest without offloads is mapped for a
   assert.deepEqual(countersOf(machine.arena, receiver.netback).drops, {});
   machine.close();
 });
+
+test('a turn of the direct lane ends by bytes: large frames of one do not hold up another’s', () => {
+  const machine = new Machine();
+  const receivers = ['x', 'y'].map((name) => machine.addBareGuest(name));
+  const [small, large] = ['small', 'large'].map((name) => machine.addBareGuest(name));
+  const send = (length: number, from: typeof small, to: typeof small) => {
+    to.postRx(200, 0, (n) => to.rxGref(n % 16));
+    for (let i = 0; i < 200; i++) from.putPacket(plainFrame(to.mac, from.mac, length, i), i % 16);
+    from.publishTx();
+  };
+  const pairs = [
+    { from: small, to: receivers[0], length: 60 },
+    { from: large, to: receivers[1], length: 1500 },
+  ];
+  for (const { from, to, length } of pairs) send(length, from, to); // all pages are mapped
+  machine.settle();
+  for (const { from, to, length } of pairs) send(length, from, to);
+  machine.engine.round(machine.now);
+  assert.equal(small.txAnswered, 400, 'as many small ones as there are');
+  assert.equal(large.txAnswered, 264, 'and a burst of large ones');
+  machine.settle();
+  assert.equal(large.txAnswered, 400);
+  machine.close();
+});
