@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { SysError } from '../../src/sys/errors.js';
-import { affinity, pinTo } from '../../src/sys/sched.js';
+import { affinity, nice, pinTo } from '../../src/sys/sched.js';
 
 /** What the kernel says of this process's main thread: `0-3,8` as a list. */
 function allowed(): number[] {
@@ -36,4 +36,17 @@ test('affinity: a CPU that is not there, and none at all, are refused; nothing c
     );
   }
   assert.deepEqual(affinity(), all);
+});
+
+test('nice: the calling thread’s value, as the kernel has it, and back', () => {
+  // proc(5), stat: field 19; the name in field 2 may hold spaces, so counting begins behind it.
+  const value = () => Number(readFileSync('/proc/thread-self/stat', 'latin1').split(') ')[1].split(' ')[16]);
+  const before = value();
+  nice(before + 1);
+  assert.equal(value(), before + 1);
+  if (process.getuid?.() !== 0) return;
+  nice(-3);
+  assert.equal(value(), -3);
+  nice(before);
+  assert.equal(value(), before);
 });
