@@ -238,8 +238,7 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
     }
     return 0;
   }
-  const rests = load<u32>(cache + CACHE_RESTS);
-  const page = rests != 0 && <i32>(rests - tick) > 0 ? 0 : old != 0 ? old : choosePage(cache, gref);
+  const page = resting(cache) ? 0 : old != 0 ? old : choosePage(cache, gref);
   if (page == 0) {
     cacheRefusal = GNTST_no_device_space;
     count(counters, C_CACHE_COPIED, 1);
@@ -268,6 +267,15 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
   store<u32>(slot, gref + 1, SLOT_HOLDER);
   store<u32>(slot, 0, SLOT_LENT);
   return page;
+}
+
+/** The kernel had no more mappings a while ago. */
+function resting(cache: u32): bool {
+  const until = load<u32>(cache + CACHE_RESTS);
+  if (until == 0) return false;
+  if (<i32>(until - tick) > 0) return true;
+  store<u32>(cache + CACHE_RESTS, 0); // ticks wrap
+  return false;
 }
 
 function slotOf(page: u32): u32 {

@@ -176,8 +176,11 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     const hash: u32 = hashes ? hashFrame(control, frame) : 0;
     const need = pages + (gso != 0 ? 1 : 0) + (hash != 0 ? 1 : 0) + (headroom != 0 ? 1 : 0);
     if (need > free) free = available(nb);
-    // Each mapping is a system call: who posts another page each time gets them by turns with the others.
-    if (need > free || (cache != 0 && <i32>cacheMisses() >= mayMap)) {
+    // Each mapping is a system call: who posts another page each time gets them by turns with the others. A group frame
+    // would be lost by that.
+    const spent =
+      cache != 0 && <i32>cacheMisses() >= mayMap && load<u32>(frame + F_VERDICT) != <u32>VERDICT_GROUP;
+    if (need > free || spent) {
       if (load<u32>(nb + NB_FENCED)) {
         dropRx(counters, frame, DROP_FENCED);
         continue;

@@ -19,6 +19,7 @@ import {
   NR_io_setup,
   NR_io_submit,
 } from '../abi/aio.js';
+import { SysError } from './errors.js';
 import { check, pinned, rawSyscall } from './libc.js';
 
 /** Signals between looks at the events that they leave behind; the context holds more. */
@@ -27,20 +28,27 @@ const CONTEXT = 2 * EVENTS;
 
 export class KernelSignal {
   readonly #context: number;
-  readonly #nothing: number;
+  readonly #nothing = openNothing();
   readonly #request = pinned(IOCB_SIZE);
   readonly #view = new DataView(this.#request.bytes.buffer);
   /** The list of one request that io_submit takes; then room for events, and for a timeout of 0. */
   readonly #list = pinned(8 + EVENTS * IO_EVENT_SIZE + 16);
   #left = EVENTS;
 
-  /** Throws SysError: the kernel has none (ENOSYS), lets nobody (EPERM), or has no more of it (EAGAIN, fs.aio-max-nr). */
+  /**
+   * Throws SysError: the kernel has none (ENOSYS), lets nobody (EPERM), or has no more of it (EAGAIN, fs.aio-max-nr); or no
+   * descriptor is left (EMFILE).
+   */
   constructor() {
     const context = pinned(8);
-    const made = rawSyscall(NR_io_setup, CONTEXT, context.address, 0, 0, 0, 0) as number;
-    check('io_setup', made, '', 'EAGAIN: raise fs.aio-max-nr');
+    try {
+      const made = rawSyscall(NR_io_setup, CONTEXT, context.address, 0, 0, 0, 0) as number;
+      check('io_setup', made, '', 'EAGAIN: raise fs.aio-max-nr');
+    } catch (error) {
+      closeSync(this.#nothing);
+      throw error;
+    }
     this.#context = Number(new DataView(context.bytes.buffer).getBigUint64(0, true));
-    this.#nothing = openSync('/dev/null', 'r');
     this.#view.setUint16(IOCB_OPCODE, IOCB_CMD_PREAD, true);
     this.#view.setUint32(IOCB_FILDES, this.#nothing, true);
     this.#view.setBigUint64(IOCB_BUF, BigInt(this.#list.address), true);
@@ -66,5 +74,13 @@ export class KernelSignal {
     const timeout = events + EVENTS * IO_EVENT_SIZE;
     rawSyscall(NR_io_getevents, this.#context, 0, EVENTS, events, timeout, 0);
     this.#left = EVENTS;
+  }
+}
+
+function openNothing(): number {
+  try {
+    return openSync('/dev/null', 'r');
+  } catch (error) {
+    throw new SysError('open', -((error as NodeJS.ErrnoException).errno ?? 0), '/dev/null');
   }
 }

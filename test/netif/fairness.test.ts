@@ -160,6 +160,23 @@ test('a guest that posts a page never seen before for each frame makes few mappi
   machine.close();
 });
 
+test('group frames, which never wait, are not lost to a receiver that has room and only mappings to be made', () => {
+  const machine = new Machine();
+  const senders = ['first', 'second'].map((name) => machine.addBareGuest(name));
+  const receiver = machine.addBareGuest('receiver');
+  receiver.postRx(2 * MISSES_PER_ROUND);
+  const everybody = new Uint8Array(6).fill(0xff);
+  for (const sender of senders) {
+    for (let i = 0; i < MISSES_PER_ROUND; i++) sender.putTx({ gref: sender.txGref(0), flags: 0, size: 100 });
+    machine.arena.u8.set(plainFrame(everybody, sender.mac, 100), sender.txPage(0));
+    sender.publishTx();
+  }
+  machine.settle();
+  assert.equal(receiver.rxAnswered, 2 * MISSES_PER_ROUND);
+  assert.deepEqual(countersOf(machine.arena, receiver.netback).drops, {});
+  machine.close();
+});
+
 test('two guests that wait for each other’s mappings both get them', () => {
   const machine = new Machine();
   const [a, b] = ['a', 'b'].map((name) => machine.addBareGuest(name));
