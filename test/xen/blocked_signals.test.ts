@@ -28,7 +28,7 @@ function hostile(after: number) {
   const epoll = new Epoll();
   const [notifyFd, waitFd] = [createEventFd(), createEventFd()];
   const blocked: number[] = [];
-  const events = new EventFds(arena, epoll, 65536 / 4, (fd) => blocked.push(fd));
+  const events = new EventFds(arena, epoll, 65536 / 4, (fd) => blocked.push(fd), true);
   const shared = new SharedArrayBuffer(8);
   const word = new Int32Array(shared);
   const reader = new Worker(READER, { eval: true, workerData: { shared, fd: notifyFd, after } });

@@ -39,7 +39,8 @@ export class EmbeddedThread implements ThreadPlatform {
     this.grants = new EmbeddedGrantTable(arena, loops, start.records, start.iovecs, (domid) =>
       this.#ramOf.get(domid),
     );
-    this.events = new EventFds(arena, epoll, signalling, onBlocked);
+    // A guest trusts its back end: nothing else could wake it.
+    this.events = new EventFds(arena, epoll, signalling, onBlocked, start.records !== 0);
   }
 
   admit(domid: number, ramFd: number): void {
@@ -84,21 +85,32 @@ const WATCHED = 1000;
  * until it, or the owner of this thread, reads. So when rounds take long, signals are timed for a while, and a channel that
  * keeps them waiting is signalled in the kernel's own way from then on, which never waits. That is no punishment: who
  * lost its CPU three times in a signal pays some hundred ns for each.
+ *
+ * What that takes is made at once: a descriptor that came with a guest and stayed would look like one that it left behind.
  */
 export class EventFds implements EventSource {
   readonly #u32: Uint32Array;
   readonly #epoll: Epoll;
   readonly #signalling: number;
   readonly #onBlocked: (fd: number) => void;
-  #kernel: KernelSignal | undefined;
+  /** Undefined where the kernel has none to give, or peers are trusted: then the owner's watch is all there is. */
+  readonly #kernel: KernelSignal | undefined;
   /** Clock until which signals are timed; 0: they are not. */
   #watched = 0;
 
-  constructor(arena: Arena, epoll: Epoll, signalling: number, onBlocked: (fd: number) => void) {
+  /** `wary`: peers are not to be trusted. */
+  constructor(
+    arena: Arena,
+    epoll: Epoll,
+    signalling: number,
+    onBlocked: (fd: number) => void,
+    wary: boolean,
+  ) {
     this.#u32 = arena.u32;
     this.#epoll = epoll;
     this.#signalling = signalling;
     this.#onBlocked = onBlocked;
+    this.#kernel = wary ? openKernelSignal() : undefined;
   }
 
   add(channel: Channel, token: number): boolean {
@@ -111,11 +123,11 @@ export class EventFds implements EventSource {
   }
 
   suspect(): void {
-    this.#watched = performance.now() + WATCHED;
+    if (this.#kernel !== undefined) this.#watched = performance.now() + WATCHED;
   }
 
   notifier({ notifyFd }: Channel, wary = false): () => void {
-    let kernel = wary ? this.#openKernel() : undefined;
+    let kernel = wary ? this.#kernel : undefined;
     let strikes = 0;
     return () => {
       if (kernel !== undefined) {
@@ -129,7 +141,7 @@ export class EventFds implements EventSource {
         strikes = this.#timed(notifyFd, strikes);
         if (strikes >= STRIKES) {
           strikes = 0;
-          kernel = this.#openKernel();
+          kernel = this.#kernel;
           this.#onBlocked(notifyFd);
         }
       }
@@ -147,7 +159,6 @@ export class EventFds implements EventSource {
 
   close(): void {
     this.#kernel?.close();
-    this.#kernel = undefined;
   }
 
   /** Signals and looks at the clock. Returns the channel's strikes. */
@@ -162,14 +173,14 @@ export class EventFds implements EventSource {
     this.#watched = 0;
     return 0;
   }
+}
 
-  /** One for the thread. Undefined where the kernel has none to give: then the owner's watch is all there is. */
-  #openKernel(): KernelSignal | undefined {
-    try {
-      this.#kernel ??= new KernelSignal();
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-    }
-    return this.#kernel;
+/** One for the thread, if the kernel lets us. */
+function openKernelSignal(): KernelSignal | undefined {
+  try {
+    return new KernelSignal();
+  } catch (error) {
+    if (error instanceof SysError) return undefined;
+    throw error;
   }
 }
