@@ -81,6 +81,11 @@ export class AddressBook {
     }
   }
 
+  /** Forgets one MAC, if it is the owner's. */
+  releaseMac(owner: string, mac: string): void {
+    if (this.#macs.get(mac) === owner) this.#macs.delete(mac);
+  }
+
   #checked(text: string): string {
     const cidr = parseCidr(text);
     const canonical = `${formatAddress(cidr.bytes)}/${cidr.prefix}`;

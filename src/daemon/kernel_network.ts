@@ -44,6 +44,8 @@ export class KernelNetwork {
   /** Changes are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  /** Of the last look; said once. */
+  #failure = '';
 
   constructor(parts: KernelNetworkParts) {
     this.#parts = parts;
@@ -249,19 +251,30 @@ export class KernelNetwork {
     const hook = this.#hook;
     if (!hook) return true;
     if (this.#busy > 0) return false;
-    try {
-      const lost = new Set(hook.detached());
-      const links = new Map(linkList().map((link) => [link.index, link]));
-      this.#uplink?.look(hook, lost, links);
-      hook.examine(changed && new Set([...changed, hook.uplink?.ifindex ?? 0]));
-      for (const port of this.#ports) this.#lookAt(port, hook, lost, links);
-      const ageing = this.#parts.options.ageing ?? AGEING;
-      if (this.#ports.some((port) => port.learns)) hook.forgetLearned(ageing * 1000);
-    } catch (error) {
-      this.#parts.log.warn(
-        `looking after interfaces: ${error instanceof Error ? error.message : String(error)}`,
-      );
+    const failures: string[] = [];
+    // What goes wrong with one thing keeps nothing from the others.
+    const attempt = <T>(act: () => T): T | undefined => {
+      try {
+        return act();
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+        return undefined;
+      }
+    };
+    const lost = attempt(() => new Set(hook.detached()));
+    const links = attempt(() => new Map(linkList().map((link) => [link.index, link])));
+    if (lost && links) {
+      attempt(() => this.#uplink?.look(hook, lost, links));
+      for (const port of this.#ports) attempt(() => this.#lookAt(port, hook, lost, links));
     }
+    attempt(() => hook.examine(changed && new Set([...changed, hook.uplink?.ifindex ?? 0])));
+    const ageing = this.#parts.options.ageing ?? AGEING;
+    if (this.#ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
+    const failure = failures.join('; ');
+    if (failure !== '' && failure !== this.#failure) {
+      this.#parts.log.warn(`looking after interfaces: ${failure}`);
+    }
+    this.#failure = failure;
     return true;
   }
 

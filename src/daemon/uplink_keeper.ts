@@ -85,8 +85,11 @@ export class UplinkKeeper {
     if (uplink) {
       const now = links.get(uplink.ifindex);
       if (now && !lost.has(uplink.name)) {
-        this.#follow(hook, now);
-        this.#followOthers(hook);
+        try {
+          this.#follow(hook, now);
+        } finally {
+          this.#followOthers(hook);
+        }
       } else this.#lose(hook);
     }
     if (!hook.uplink) this.#find(hook);
@@ -109,13 +112,15 @@ export class UplinkKeeper {
     const gone = this.#others.filter((mac) => !now.includes(mac));
     const come = now.filter((mac) => !this.#others.includes(mac));
     if (gone.length === 0 && come.length === 0) return;
-    for (const mac of gone) if (hook.owner(mac) === 'host') hook.removeMac(mac);
-    this.#book.release(this.#othersOwner);
+    for (const mac of gone) {
+      if (hook.owner(mac) === 'host') hook.removeMac(mac);
+      this.#book.releaseMac(this.#othersOwner, mac);
+    }
     const refused: string[] = [];
     this.#others = now.filter((mac) => {
+      if (this.#others.includes(mac)) return true;
       try {
-        this.#book.claimMac(this.#othersOwner, mac);
-        if (hook.owner(mac) === undefined) hook.setMac(mac, 'host');
+        this.#take(hook, this.#othersOwner, mac);
         return true;
       } catch (error) {
         if (!(error instanceof SetupError)) throw error;
@@ -129,9 +134,20 @@ export class UplinkKeeper {
 
   #claim(mac: string): void {
     if (mac === this.#mac) return;
-    this.#book.release(this.#owner);
     this.#book.claimMac(this.#owner, mac);
+    this.#book.releaseMac(this.#owner, this.#mac);
     this.#mac = mac;
+  }
+
+  /** Enters a MAC of the host's in book and hook, or in neither. Throws SetupError. */
+  #take(hook: Hook, owner: string, mac: string): void {
+    this.#book.claimMac(owner, mac);
+    try {
+      if (hook.owner(mac) !== 'host') hook.setMac(mac, 'host');
+    } catch (error) {
+      this.#book.releaseMac(owner, mac);
+      throw error;
+    }
   }
 
   /** It is there, perhaps under another name or MAC. */
@@ -141,10 +157,13 @@ export class UplinkKeeper {
       this.#name = now.name;
     }
     if (now.mac === this.#mac || now.mac === '') return;
-    const before = this.#mac;
-    hook.setMac(now.mac, 'host');
-    this.#claim(now.mac);
-    hook.removeMac(before);
+    // It may be that of an interface on it: a VLAN interface keeps the MAC that the uplink had before.
+    this.#book.releaseMac(this.#othersOwner, now.mac);
+    this.#others = this.#others.filter((mac) => mac !== now.mac);
+    this.#take(hook, this.#owner, now.mac);
+    this.#book.releaseMac(this.#owner, this.#mac);
+    hook.removeMac(this.#mac);
+    this.#mac = now.mac;
     this.#log.info(`uplink ${now.name} has the MAC ${now.mac} now`);
   }
 

@@ -173,6 +173,36 @@ describe('an uplink', { skip }, () => {
     await everybody();
   });
 
+  test('gets another MAC and back, while an interface on it keeps the first: nothing stops being looked after', async () => {
+    const { place, mac } = site.host;
+    const known = (wanted: string) => until('it is known', async () => (await uplink())?.mac === wanted);
+    const who = async (mac: string) => (await site.refused('guest', 'run', 'x', '-d', '--mac', mac)).message;
+    for (let round = 0; round < 2; round++) {
+      await place.run('ip link set up0 address 02:00:00:09:00:98');
+      await known('02:00:00:09:00:98');
+      await place.run(`bridge fdb add ${mac} dev up0 self`); // as a VLAN interface has it there
+      await until('the first is an interface’s on it', async () =>
+        /an interface on up0's/.test(await who(mac)),
+      );
+      await place.run(`ip link set up0 address ${mac}`);
+      await known(mac);
+      assert.match(await who(mac), /the host \(up0\)'s/);
+      for (const { place } of [a, c, site.remote]) await place.run('ip neigh flush all');
+      await everybody();
+      await place.run(`bridge fdb del ${mac} dev up0 self`);
+      // The look each second leaves the uplink its MAC, too.
+      await sleep(1100);
+      await everybody();
+    }
+    await place.run('ip link set up0 down; ip link set up0 name lan0 && ip link set lan0 up');
+    await until('the new name is shown', async () => (await uplink())?.name === 'lan0');
+    await place.run('ip link set lan0 down; ip link set lan0 name up0 && ip link set up0 up');
+    await until('the old name is shown', async () => (await uplink())?.name === 'up0');
+    assert.doesNotMatch(site.ferry.daemon.text(), /looking after interfaces/);
+    await place.run(`${addresses()} 2>/dev/null || true`);
+    await everybody();
+  });
+
   test('has a macvlan of the host’s, in a container: guests and the wire reach it, and nobody takes its MAC', async () => {
     const { host, remote } = site;
     const inner = await site.lan.guest('m'); // a namespace; its veth is not used
