@@ -74,8 +74,18 @@ export const IFA_F_NODAD = 2;
 // struct ndmsg.
 export const NDMSG_FAMILY = 0;
 export const NDMSG_IFINDEX = 4;
+export const NDMSG_STATE = 8;
+export const NDMSG_FLAGS = 10;
 export const NDMSG_SIZE = 12;
+/** In the state: nobody learned it. */
+export const NUD_PERMANENT = 0x80;
+/** In the flags: the interface's own list, not its bridge's. */
+export const NTF_SELF = 2;
+/** Where a tunnel sends it. */
+export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
+/** The same, as a group of next hops. */
+export const NDA_NH_ID = 13;
 
 // struct rtmsg.
 export const RTMSG_FAMILY = 0;

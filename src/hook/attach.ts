@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { BPF_TCX_INGRESS } from '../abi/bpf.js';
 import { tcxQuery } from '../sys/bpf.js';
 import { SetupError, SysError } from '../sys/errors.js';
+import { linkInfo } from '../sys/netlink.js';
 import { attachClsact } from './attach_clsact.js';
 import { attachTcx } from './attach_tcx.js';
 import type { Attachment, Mode, Orders, Programs, Target } from './attachment.js';
@@ -21,6 +22,17 @@ export function bestMode(target: Target): Mode {
     if (error instanceof SysError && error.errno === EINVAL) return 'clsact';
     throw goneOr(error, target);
   }
+}
+
+/**
+ * The index of an interface whose qdisc is taken over from a dead process; only for clsact, or the dead one's programs
+ * would stay. undefined: there is none such.
+ */
+export function takenOver(name: string | undefined, wanted: Mode | undefined): number | undefined {
+  const link = name === undefined ? undefined : linkInfo(name);
+  if (!link) return undefined;
+  const mode = wanted ?? bestMode({ ifindex: link.index, name: link.name });
+  return mode === 'clsact' ? link.index : undefined;
 }
 
 /**

@@ -20,8 +20,8 @@
 import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import { linkDetailsOf } from '../sys/link_details.js';
-import { linkIndex, macBytes } from '../sys/netlink.js';
-import { bestMode } from './attach.js';
+import { macBytes } from '../sys/netlink.js';
+import { bestMode, takenOver } from './attach.js';
 import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Target } from './attachment.js';
 import { usableDevice } from './device.js';
@@ -51,7 +51,7 @@ export class Hook {
   constructor(options: HookOptions = {}) {
     this.#mode = options.mode;
     this.#uplinkOptions = { orders: options.orders ?? {}, peer: options.uplinkPeer };
-    sweepClsact(options.uplink === undefined ? undefined : linkIndex(options.uplink));
+    sweepClsact(takenOver(options.uplink, options.mode));
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
     try {

@@ -6,11 +6,15 @@
  *   rx-vlan-filter, …     the NIC drops tagged frames of VLANs that the host has no interface for; guests have theirs.
  *                         (A bridge has its uplink promiscuous, which ends that filter in most drivers.)
  *
+ * Interfaces that stand on others are left alone: a bond hands such a change down to its slaves, whose own filters stay
+ * on and forget the host's VLANs by it (net/8021q/vlan_core.c, vlan_filter_drop_vids), and nothing comes back with the
+ * bond's own.
+ *
  * What was on is switched on again at the end; not after a SIGKILL, as of a bridge whose machine went down.
  */
 import { SysError } from '../sys/errors.js';
 import { features, setFeatures } from '../sys/ethtool.js';
-import { linkDetailsOf } from '../sys/link_details.js';
+import { hasSlaves, linkDetailsOf } from '../sys/link_details.js';
 
 export const OF_PORT = ['rx-lro'];
 export const OF_UPLINK = [...OF_PORT, 'rx-vlan-filter', 'rx-vlan-stag-filter'];
@@ -19,14 +23,14 @@ export class SwitchedOff {
   readonly #ifindex: number;
   /** Those that were on, and are off now. */
   readonly names: readonly string[];
-  /** Those that the driver keeps on. */
+  /** Those that stay on: by the driver's will, or since they are not this interface's alone. */
   readonly stuck: readonly string[];
 
   /** Throws nothing: an interface without them, or a refusal, leaves them as they are. */
   constructor(ifindex: number, wanted: readonly string[]) {
     this.#ifindex = ifindex;
     const before = this.#on(wanted);
-    this.#set(before, false);
+    if (before.length > 0 && this.#isLowest()) this.#set(before, false);
     this.stuck = before.length > 0 ? this.#on(before) : [];
     this.names = before.filter((name) => !this.stuck.includes(name));
   }
@@ -49,6 +53,14 @@ export class SwitchedOff {
     const name = this.#name();
     if (names.length === 0 || name === undefined) return;
     quietly(() => setFeatures(name, Object.fromEntries(names.map((feature) => [feature, on]))), undefined);
+  }
+
+  /** Hardware (which has no kind) or a veth, and nobody's master: no interface below takes notice of its features. */
+  #isLowest(): boolean {
+    return quietly(() => {
+      const kind = linkDetailsOf(this.#ifindex)?.kind;
+      return (kind === '' || kind === 'veth') && !hasSlaves(this.#ifindex);
+    }, false);
   }
 
   /** It may have been renamed. */

@@ -6,7 +6,7 @@ import * as rt from '../abi/rtnetlink.js';
 import { SysError } from './errors.js';
 import { macText } from './netlink.js';
 import { cString, decodeAttributes, textOf, u32, viewOf } from './netlink_codec.js';
-import { request } from './netlink_socket.js';
+import { dump, request } from './netlink_socket.js';
 
 const { ENODEV } = constants.errno;
 
@@ -45,6 +45,15 @@ export function linkDetailsOf(ifindex: number): LinkDetails | undefined {
   const header = new Uint8Array(rt.IFINFO_SIZE);
   viewOf(header).setInt32(rt.IFINFO_INDEX, ifindex, true);
   return ask(header);
+}
+
+/** Whether it is the master of others (a bond, a team, a bridge, a failover pair) now. Throws SysError. */
+export function hasSlaves(ifindex: number): boolean {
+  const answers = dump('RTM_GETLINK', rt.RTM_GETLINK, new Uint8Array(rt.IFINFO_SIZE), [
+    [rt.IFLA_EXT_MASK, u32(rt.RTEXT_FILTER_SKIP_STATS)],
+    [rt.IFLA_MASTER, u32(ifindex)],
+  ]);
+  return answers.some(({ payload }) => details(payload).master === ifindex);
 }
 
 function ask(header: Uint8Array, name?: string): LinkDetails | undefined {

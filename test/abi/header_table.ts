@@ -365,7 +365,11 @@ export const TABLE: Record<string, HeaderTable> = {
       ...offsets('RTMSG_', 'struct rtmsg', 'FAMILY:rtm_family DST_LEN:rtm_dst_len TABLE:rtm_table'),
       ...offsets('RTMSG_', 'struct rtmsg', 'PROTOCOL:rtm_protocol SCOPE:rtm_scope TYPE:rtm_type'),
       RTMSG_SIZE: 'sizeof(struct rtmsg)',
-      ...offsets('NDMSG_', 'struct ndmsg', 'FAMILY:ndm_family IFINDEX:ndm_ifindex'),
+      ...offsets(
+        'NDMSG_',
+        'struct ndmsg',
+        'FAMILY:ndm_family IFINDEX:ndm_ifindex STATE:ndm_state FLAGS:ndm_flags',
+      ),
       NDMSG_SIZE: 'sizeof(struct ndmsg)',
     },
   },

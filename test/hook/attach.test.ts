@@ -113,6 +113,20 @@ for (const mode of ['tcx', 'clsact'] as const) {
       assert.deepEqual(await listed(name), NOTHING, 'the qdisc too, which the first had made');
     });
 
+    clsactTest('what a killed process left is taken away by one that attaches by TCX, too', async () => {
+      const name = await link();
+      await (await open(name)).end('SIGKILL');
+      assert.equal((await listed(name)).filters.ingress.length, 1);
+      const hook = new HookProcess(host);
+      hooks.push(hook);
+      assert.equal(await hook.call('new', { uplink: name }), 'tcx');
+      assert.deepEqual(await listed(name), {
+        ...NOTHING,
+        tcx: ['ingress netferry_in', 'egress netferry_out'],
+      });
+      await hook.call('close');
+    });
+
     test('one netferry an interface, as uplink or port', async () => {
       const name = await link();
       const hook = await open(name);

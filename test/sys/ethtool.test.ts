@@ -11,6 +11,7 @@ import { SysError } from '../../src/sys/errors.js';
 import { features, setFeatures } from '../../src/sys/ethtool.js';
 import { unicastFilter } from '../../src/sys/fdb.js';
 import { InterfaceEvents } from '../../src/sys/interface_events.js';
+import { hasSlaves } from '../../src/sys/link_details.js';
 import { linkIndex, linkInfo } from '../../src/sys/netlink.js';
 import { hasEgressChain } from '../../src/sys/nf_tables.js';
 import { ReceiveFilter } from '../../src/sys/packet_socket.js';
@@ -89,6 +90,20 @@ function inside(): void {
     sh('ip link set w0 down && ip link set w0 name v0 && ip link set v0 up && ethtool -K v0 rx-gro-list off');
   });
 
+  test('features of what stands on others stay as they are: the interfaces below would be changed with them', () => {
+    sh('ip link add b0 type bridge && ip link add s0 type veth peer name s1 && ip link set s0 master b0');
+    sh('ip link add b1 type bridge');
+    for (const name of ['b0', 'b1']) {
+      assert.deepEqual(features(name).get('rx-gro'), { on: true, changeable: true }, name);
+      const off = new SwitchedOff(linkIndex(name) ?? 0, ['rx-gro']);
+      assert.deepEqual([off.names, off.stuck], [[], ['rx-gro']], name);
+      assert.equal(features(name).get('rx-gro')?.on, true, name);
+    }
+    const masters = ['b0', 'b1', 's0', 's1', 'lo'].filter((name) => hasSlaves(linkIndex(name) ?? 0));
+    assert.deepEqual(masters, ['b0']);
+    sh('ip link del b0 && ip link del b1 && ip link del s0');
+  });
+
   test('what cannot be switched off is said; an interface that went is nothing', () => {
     // veth's own: it has no lock, and no driver can change that.
     const lo = new SwitchedOff(linkIndex('lo') ?? 0, ['loopback']);
@@ -113,6 +128,21 @@ function inside(): void {
     sh('ip link del m0 && bridge fdb del 02:00:00:00:00:61 dev v1 self');
     assert.deepEqual(unicastFilter(index), []);
     assert.deepEqual(unicastFilter(99_999), []);
+  });
+
+  test('stations that an interface learned are none of its filter, nor are a tunnel’s far ends', () => {
+    sh('ip link add x0 type vxlan id 5 dstport 4789 && ip link set x0 up');
+    sh('bridge fdb add 02:00:00:00:00:63 dev x0 dst 127.0.0.2 self permanent');
+    sh('ip link add b0 type bridge && ip link set v1 master b0 && ip link set b0 up');
+    sh('bridge fdb add 02:00:00:00:00:64 dev v1 master static');
+    sh('bridge fdb add 02:00:00:00:00:65 dev v1 self permanent');
+    assert.match(sh('bridge fdb show dev x0'), /02:00:00:00:00:63 dst 127.0.0.2 self permanent/);
+    assert.deepEqual(unicastFilter(linkIndex('x0') ?? 0), []);
+    assert.deepEqual(unicastFilter(linkIndex('v1') ?? 0), ['02:00:00:00:00:65']);
+    sh('bridge fdb add 02:00:00:00:00:66 dev b0 self permanent local');
+    sh('ip link add link b0 name m0 type macvlan mode bridge && ip link set m0 up');
+    assert.deepEqual(unicastFilter(linkIndex('b0') ?? 0), [linkInfo('m0')?.mac], 'of the bridge itself');
+    sh('ip link del m0 && ip link del b0 && ip link del x0 && bridge fdb del 02:00:00:00:00:65 dev v1 self');
   });
 
   test('changes of interfaces and their qdiscs are told by index; nothing is nothing', () => {
