@@ -52,11 +52,16 @@ export class AddressBook {
   claimMac(owner: string, wanted: string | undefined): string {
     let mac = wanted === undefined ? randomMac() : formatMac(parseMac(wanted));
     while (wanted === undefined && this.#macs.has(mac)) mac = randomMac();
-    const holder = this.#macs.get(mac);
-    if (holder !== undefined)
-      throw new SetupError(`MAC ${mac} is ${holder}'s`, 'leave --mac out, or choose another');
+    this.checkMac('', mac);
     this.#macs.set(mac, owner);
     return mac;
+  }
+
+  /** Throws SetupError if a MAC, in lower case, is somebody else's than the owner's. */
+  checkMac(owner: string, mac: string): void {
+    const holder = this.#macs.get(mac);
+    if (holder !== undefined && holder !== owner)
+      throw new SetupError(`MAC ${mac} is ${holder}'s`, 'leave --mac out, or choose another');
   }
 
   /** Who has a MAC, in lower case. */

@@ -1,6 +1,7 @@
 /**
  * When to look after interfaces: soon after the kernel says that some changed, and once a second anyway, for what it
- * does not say (an entry in a unicast filter, a chain of nftables) and what was missed.
+ * does not say (an entry in a unicast filter, a chain of nftables, a program by TCX) and what was missed. What a look
+ * does itself is told too: one more look follows, which finds nothing to do.
  *
  * The netlink socket lies in the datapath thread's epoll set, since Node has no way to wait for one: the thread only
  * says that there is something to read.
@@ -15,10 +16,16 @@ const SETTLE = 5;
 /** ms between looks while things go on changing. */
 const APART = 50;
 
+/**
+ * What to do. `changed` holds indexes of interfaces, undefined: any may have; `polled`: a second is over. False: not
+ * now, try again.
+ */
+export type Look = (changed: ReadonlySet<number> | undefined, polled: boolean) => boolean;
+
 export class InterfaceWatch {
   readonly #shard: Shard;
   readonly #events: InterfaceEvents;
-  readonly #look: (changed: ReadonlySet<number> | undefined) => boolean;
+  readonly #look: Look;
   readonly #poll: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
   /** Since the last look that was one. */
@@ -26,15 +33,12 @@ export class InterfaceWatch {
   #last = 0;
   #closed = false;
 
-  /**
-   * `look`: what to do; `changed` holds indexes of interfaces, undefined: any may have. False: not now, try again.
-   * Throws SysError.
-   */
-  constructor(shard: Shard, look: (changed: ReadonlySet<number> | undefined) => boolean) {
+  /** Throws SysError. */
+  constructor(shard: Shard, look: Look) {
     this.#shard = shard;
     this.#look = look;
     this.#events = new InterfaceEvents();
-    this.#poll = setInterval(() => this.#run(), POLL);
+    this.#poll = setInterval(() => this.#run(true), POLL);
     this.#poll.unref();
     shard.watch(this.#events.fd, () => this.#heard()).catch(() => {}); // the thread died: its owner hears of that
   }
@@ -54,19 +58,17 @@ export class InterfaceWatch {
     const wait = Math.max(SETTLE, this.#last + APART - performance.now());
     this.#soon = setTimeout(() => {
       this.#soon = undefined;
-      if (!this.#run()) this.#heard();
+      if (!this.#run(false)) this.#heard();
     }, wait);
     this.#soon.unref();
   }
 
-  #run(): boolean {
+  #run(polled: boolean): boolean {
     this.#last = performance.now();
     const changed = this.#events.take();
     this.#changed = changed && this.#changed && new Set([...this.#changed, ...changed]);
-    if (!this.#look(this.#changed)) return false;
+    if (!this.#look(this.#changed, polled)) return false;
     this.#changed = new Set();
-    // What the look itself did is no news: else an interface that cannot be had would be tried for ever.
-    this.#events.take();
     return true;
   }
 }

@@ -4,6 +4,7 @@
  * port, there is no hook and no crossing.
  */
 import { sweepClsact } from '../hook/attach_clsact.js';
+import { usableDevice } from '../hook/device.js';
 import { Hook } from '../hook/hook.js';
 import { SetupError } from '../sys/errors.js';
 import { linkInfo, linkList } from '../sys/netlink.js';
@@ -21,6 +22,8 @@ import { UplinkKeeper } from './uplink_keeper.js';
 
 /** Seconds, as a bridge's. */
 const AGEING = 300;
+/** Ports looked at anyway in a second. */
+const TURN = 32;
 
 export interface KernelNetworkParts {
   readonly datapath: Datapath;
@@ -44,6 +47,8 @@ export class KernelNetwork {
   /** Changes are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  /** Where the next look's turn of ports begins. */
+  #turn = 0;
   /** Of the last look; said once. */
   #failure = '';
 
@@ -220,7 +225,7 @@ export class KernelNetwork {
       this.#hook = hook;
       this.#uplink?.adopt(hook);
       this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
-      this.#watch = new InterfaceWatch(datapath.shard, (changed) => this.#look(changed));
+      this.#watch = new InterfaceWatch(datapath.shard, (changed, polled) => this.#look(changed, polled));
       return { hook };
     } catch (error) {
       await this.#close();
@@ -247,7 +252,7 @@ export class KernelNetwork {
   }
 
   /** Interfaces go and come; learned MACs grow old. False: something else is going on. */
-  #look(changed: ReadonlySet<number> | undefined): boolean {
+  #look(changed: ReadonlySet<number> | undefined, polled: boolean): boolean {
     const hook = this.#hook;
     if (!hook) return true;
     if (this.#busy > 0) return false;
@@ -267,7 +272,8 @@ export class KernelNetwork {
       attempt(() => this.#uplink?.look(hook, lost, links));
       for (const port of this.#ports) attempt(() => this.#lookAt(port, hook, lost, links));
     }
-    attempt(() => hook.examine(changed && new Set([...changed, hook.uplink?.ifindex ?? 0])));
+    const turn = polled ? this.#nextTurn(hook) : [];
+    attempt(() => hook.examine(changed && new Set([...changed, ...turn, hook.uplink?.ifindex ?? 0])));
     const ageing = this.#parts.options.ageing ?? AGEING;
     if (this.#ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
     const failure = failures.join('; ');
@@ -278,6 +284,14 @@ export class KernelNetwork {
     return true;
   }
 
+  /** Indexes of some ports, others each time: what no event tells of is found on them too. */
+  #nextTurn(hook: Hook): number[] {
+    const ports = hook.ports();
+    const first = this.#turn < ports.length ? this.#turn : 0;
+    this.#turn = first + TURN;
+    return ports.slice(first, this.#turn).map(({ ifindex }) => ifindex);
+  }
+
   #lookAt(port: KernelPort, hook: Hook, lost: ReadonlySet<string>, links: Links): void {
     const { log } = this.#parts;
     if (port.isLost(hook, lost, links)) {
@@ -286,7 +300,11 @@ export class KernelNetwork {
     }
     if (port.present || !linkInfo(port.device)) return;
     try {
+      const { index } = usableDevice(port.device, 'port');
+      if (!port.backoff.isDue(index)) return;
+      port.backoff.failed(index); // unless it goes well
       port.enter(hook);
+      port.backoff.succeeded();
       log.info(`port ${port.name}: ${port.device} is back`);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

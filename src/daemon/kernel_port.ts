@@ -6,6 +6,7 @@ import { parseAddress } from '../sys/inet.js';
 import { type LinkInfo, linkInfo, linkSet } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, Vif } from './api.js';
+import { Backoff } from './backoff.js';
 import { hookCounters } from './hook_counters.js';
 
 /** MACs that a port learns of which nobody said anything. */
@@ -22,6 +23,8 @@ export class KernelPort {
   readonly #learn: number;
   readonly #addresses: readonly string[] | undefined;
   readonly #book: AddressBook;
+  /** When it may be tried again. */
+  readonly backoff = new Backoff();
   /** Before a rename, or after. */
   readonly #configured: string;
   /** The hook's number for it; undefined while the interface is absent. */

@@ -1,10 +1,12 @@
 /** The uplink through what befalls it: it is renamed, gets another MAC, vanishes, comes back. */
+import { usableDevice } from '../hook/device.js';
 import type { Hook } from '../hook/hook.js';
 import { SetupError } from '../sys/errors.js';
 import { unicastFilter } from '../sys/fdb.js';
 import { type LinkInfo, linkInfo, macText } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { UplinkInfo } from './api.js';
+import { Backoff } from './backoff.js';
 import type { Links } from './kernel_port.js';
 import type { Log } from './log.js';
 
@@ -21,6 +23,7 @@ export class UplinkKeeper {
   readonly #configured: string;
   readonly #book: AddressBook;
   readonly #log: Log;
+  readonly #backoff = new Backoff();
   /** As it was last called. */
   #name: string;
   #mac = '';
@@ -53,7 +56,7 @@ export class UplinkKeeper {
     }
     this.#name = uplink.name;
     this.#absent = null;
-    const { names, stuck } = uplink.features;
+    const { names, stuck } = uplink.features ?? { names: [], stuck: [] };
     if (names.length > 0) this.#log.info(`uplink ${uplink.name}: ${names.join(', ')} is off meanwhile`);
     for (const name of stuck) this.#log.warn(`uplink ${uplink.name}: ${STUCK[name] ?? `${name} stays on`}`);
     this.#followOthers(hook);
@@ -180,8 +183,14 @@ export class UplinkKeeper {
     const name = [this.#name, this.#configured].find((one) => linkInfo(one));
     if (name === undefined) return;
     try {
+      // What can be known beforehand costs nothing on the interface, so it may be asked each time.
+      const { index, mac } = usableDevice(name, 'uplink');
+      this.#book.checkMac(this.#owner, mac);
+      if (!this.#backoff.isDue(index)) return;
+      this.#backoff.failed(index); // unless it goes well
       hook.setUplink(name);
       this.adopt(hook);
+      this.#backoff.succeeded();
       this.#log.info(`uplink ${name} is back`);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

@@ -89,6 +89,7 @@ export class Hook {
       for (const port of this.#ports.values()) for (const mac of port.macs.values()) uplink.receive(mac);
       this.#adjustReception();
       this.#configure();
+      uplink.switchOff();
     } catch (error) {
       this.#dropUplink();
       throw error;

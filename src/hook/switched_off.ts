@@ -19,6 +19,13 @@ import { hasSlaves, linkDetailsOf } from '../sys/link_details.js';
 export const OF_PORT = ['rx-lro'];
 export const OF_UPLINK = [...OF_PORT, 'rx-vlan-filter', 'rx-vlan-stag-filter'];
 
+/** What is off now. A process that an error ends switches it on again, too. */
+const pending = new Set<SwitchedOff>();
+
+function restoreAll(): void {
+  for (const one of pending) one.restore();
+}
+
 export class SwitchedOff {
   readonly #ifindex: number;
   /** Those that were on, and are off now. */
@@ -33,10 +40,14 @@ export class SwitchedOff {
     if (before.length > 0 && this.#isLowest()) this.#set(before, false);
     this.stuck = before.length > 0 ? this.#on(before) : [];
     this.names = before.filter((name) => !this.stuck.includes(name));
+    if (this.names.length === 0) return;
+    if (pending.size === 0) process.once('exit', restoreAll);
+    pending.add(this);
   }
 
   /** Switches them on again, if the interface still is. */
   restore(): void {
+    if (pending.delete(this) && pending.size === 0) process.off('exit', restoreAll);
     this.#set(this.names, true);
   }
 

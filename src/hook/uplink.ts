@@ -25,11 +25,10 @@ export class Uplink {
   readonly mac: Uint8Array;
   /** Whether ports' unicast frames for the wire skip it. */
   readonly shortcut: Shortcut;
-  /** What its NIC must not do meanwhile. */
-  readonly features: SwitchedOff;
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
   readonly #promiscuityBefore: number;
+  #features: SwitchedOff | undefined;
   #more = { groups: false, all: false };
 
   /** Throws SetupError for an interface that cannot be one, SysError; then nothing is attached. */
@@ -54,7 +53,6 @@ export class Uplink {
       programs.push(egress);
       const target = { ifindex: device.index, name: device.name };
       this.#attachment = attach(target, { ingress, egress }, mode(target), options.orders);
-      this.features = new SwitchedOff(device.index, OF_UPLINK);
     } catch (error) {
       this.#filter.close();
       throw error;
@@ -65,6 +63,16 @@ export class Uplink {
 
   get mode(): Mode {
     return this.#attachment.mode;
+  }
+
+  /** What its NIC must not do meanwhile; undefined before `switchOff`. */
+  get features(): SwitchedOff | undefined {
+    return this.#features;
+  }
+
+  /** The last step, when all else went well: some NICs lose their link for a moment by it. */
+  switchOff(): void {
+    this.#features = new SwitchedOff(this.ifindex, OF_UPLINK);
   }
 
   attached(): boolean {
@@ -95,7 +103,7 @@ export class Uplink {
 
   close(): void {
     this.#attachment.close();
-    this.features.restore();
+    this.#features?.restore();
     this.#filter.close();
   }
 }

@@ -90,6 +90,22 @@ function inside(): void {
     sh('ip link set w0 down && ip link set w0 name v0 && ip link set v0 up && ethtool -K v0 rx-gro-list off');
   });
 
+  test('what was switched off is on again after an error that nobody caught', () => {
+    setFeatures('v0', { 'rx-gro-list': true });
+    const script = `
+      import { SwitchedOff } from ${JSON.stringify(new URL('../../src/hook/switched_off.js', import.meta.url))};
+      import { features } from ${JSON.stringify(new URL('../../src/sys/ethtool.js', import.meta.url))};
+      new SwitchedOff(${linkIndex('v0')}, ['rx-gro-list']);
+      throw new Error('meanwhile ' + features('v0').get('rx-gro-list').on);`;
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /meanwhile false/);
+    assert.equal(features('v0').get('rx-gro-list')?.on, true);
+    setFeatures('v0', { 'rx-gro-list': false });
+  });
+
   test('features of what stands on others stay as they are: the interfaces below would be changed with them', () => {
     sh('ip link add b0 type bridge && ip link add s0 type veth peer name s1 && ip link set s0 master b0');
     sh('ip link add b1 type bridge');
