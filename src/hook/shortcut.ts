@@ -5,7 +5,7 @@
  *   - the veth is up, and its other end is in another namespace (in our own the kernel would drop them)
  *   - it has no queueing discipline, and no egress program, filter or netfilter chain but ours
  *   - all its offloads are on: else the kernel would finish checksums and cut segments on the way. An XDP program at
- *     the other end, which frames would skip too, shows in these: veth gives up segmentation for it (veth_xdp_set).
+ *     the other end, which frames would skip too, shows in these: veth gives up segmentation for it (veth_fix_features).
  *
  * What cannot be asked for is who listens: tcpdump on the veth does not see them go out, nor do its statistics.
  */

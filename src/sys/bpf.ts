@@ -139,14 +139,18 @@ export function* mapKeys(fd: number, keySize: number): Generator<Uint8Array> {
 }
 
 /**
- * Loads a traffic classifier; returns its descriptor. `instructions`: 8 bytes each, maps as descriptors.
- * A refusal by the verifier is a VerifierError with its log.
+ * Loads a traffic classifier (or a program of another type); returns its descriptor. `instructions`: 8 bytes each, maps
+ * as descriptors. A refusal by the verifier is a VerifierError with its log.
  */
-export function loadClassifier(name: string, instructions: Uint8Array): number {
+export function loadClassifier(
+  name: string,
+  instructions: Uint8Array,
+  type: number = abi.BPF_PROG_TYPE_SCHED_CLS,
+): number {
   const license = Buffer.from('Dual MIT/GPL\0'); // bpf_redirect_peer and friends are for GPL-compatible programs
   const attributes = () =>
     new Attributes()
-      .u32(abi.PROG_LOAD_TYPE, abi.BPF_PROG_TYPE_SCHED_CLS)
+      .u32(abi.PROG_LOAD_TYPE, type)
       .u32(abi.PROG_LOAD_INSN_CNT, instructions.length / INSN_SIZE)
       .pointer(abi.PROG_LOAD_INSNS, instructions)
       .pointer(abi.PROG_LOAD_LICENSE, license)

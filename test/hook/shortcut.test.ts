@@ -1,12 +1,14 @@
 /** Frames skip a veth only where nothing on the way would miss them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { lacking } from '../e2e/support/place.js';
+import { fileURLToPath } from 'node:url';
+import { lacking, until } from '../e2e/support/place.js';
 import { Foreign } from './support/foreign.js';
 import { frame } from './support/frames.js';
 import { type HookProcess, HookRefusal, inject, Lan, type Machine, Sniffer } from './support/lan.js';
 
 const EXPERIMENT = 0x88b5;
+const XDP = fileURLToPath(new URL('./support/xdp_main.js', import.meta.url));
 
 describe('a veth on the way', { skip: lacking('ip', 'tc', 'ethtool', 'nft', 'nsenter', 'setpriv') }, () => {
   let lan: Lan;
@@ -91,6 +93,20 @@ describe('a veth on the way', { skip: lacking('ip', 'tc', 'ethtool', 'nft', 'nse
       assert.equal(await hook.call('uplinkThrough'), '');
     });
   }
+
+  test('an XDP program at the other end sees what passes', async () => {
+    const enter = ['setpriv', '--pdeathsig', 'KILL', '--', process.execPath, XDP, 'eth0'];
+    const program = lan.remote.place.start(enter);
+    await until('it is attached', () => program.text().includes('attached'));
+    await hook.call('examine');
+    assert.match(await hook.call<string>('uplinkThrough'), /segmentation is off/);
+    const before = /seen (\d+)/;
+    assert.deepEqual(await pass(), [3, 3]);
+    await program.stop('SIGTERM');
+    assert.ok(Number(before.exec(program.text())?.[1]) >= 3, program.text());
+    await hook.call('examine');
+    assert.equal(await hook.call('uplinkThrough'), '');
+  });
 
   test('down: nothing gets out', async () => {
     await host('ip link set up0 down');
