@@ -14,8 +14,8 @@ import { linkLocal, parseAddress } from '../sys/inet.js';
 
 /**
  * Writes them into SENDERS_SIZE bytes at `at`. `addresses`: `10.0.0.2` or, for all of a network, `10.1.0.0/16`. With an
- * IPv6 one among them the link-local address is let through that stacks make of their MAC (RFC 4291, appendix A; Neutron
- * lets it through, too). One made otherwise (RFC 7217: NetworkManager) has to be listed, or all of fe80::/64: whoever
+ * IPv6 one among them the link-local address is let through that stacks make of their MAC (RFC 4291, appendix A).
+ * One made otherwise (RFC 7217: NetworkManager) has to be listed, or all of fe80::/64: whoever
  * may solicit from any link-local address can be its neighbours' router (RFC 4861, 7.2.3). Throws SetupError for what
  * is no address.
  */
