@@ -1,6 +1,7 @@
 /** Scheduling of the calling thread: sched_setscheduler(2), sched_setaffinity(2). */
+import { RUSAGE_NVCSW, RUSAGE_SIZE, RUSAGE_THREAD } from '../abi/resource.js';
 import { SCHED_BATCH } from '../abi/sched.js';
-import { check, libc } from './libc.js';
+import { check, libc, pinned } from './libc.js';
 
 const setScheduler = libc.func('int sched_setscheduler(int thread, int policy, void *parameters)');
 
@@ -18,6 +19,16 @@ const PRIO_PROCESS = 0; // of sys/resource.h; on Linux one thread, and 0 is the 
 /** Sets the calling thread's nice value, -20 (most CPU) to 19. A kernel that refuses leaves it as it is. */
 export function nice(value: number): void {
   setPriority(PRIO_PROCESS, 0, value);
+}
+
+const getUsage = libc.func('int getrusage(int who, intptr_t usage)');
+const usage = pinned(RUSAGE_SIZE);
+const switches = new Uint32Array(usage.bytes.buffer, RUSAGE_NVCSW, 1);
+
+/** How often the calling thread has slept, waiting for something (its voluntary context switches, low 32 bits). */
+export function sleeps(): number {
+  getUsage(RUSAGE_THREAD, usage.address);
+  return switches[0];
 }
 
 const getAffinity = libc.func('int sched_getaffinity(int thread, size_t size, void *mask)');

@@ -396,7 +396,10 @@ export const TABLE: Record<string, HeaderTable> = {
     C: { NFGENMSG_SIZE: 'sizeof(struct nfgenmsg)' },
     NEWER: { NFTA_DEVICE_PREFIX: { since: '6.17', value: 2 } },
   },
-  resource: { headers: ['sys/resource.h'] },
+  resource: {
+    headers: ['stddef.h', 'sys/resource.h'],
+    C: { RUSAGE_SIZE: 'sizeof(struct rusage)', RUSAGE_NVCSW: 'offsetof(struct rusage, ru_nvcsw)' },
+  },
   if_packet: {
     headers: ['stddef.h', 'sys/socket.h', 'linux/if_packet.h'],
     C: {

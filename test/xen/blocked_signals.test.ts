@@ -6,7 +6,7 @@ import { Arena } from '../../src/arena/arena.js';
 import { Epoll } from '../../src/sys/epoll.js';
 import { createEventFd, drain } from '../../src/sys/eventfd.js';
 import { close } from '../../src/sys/libc.js';
-import { EventFds } from '../../src/xen/embedded/thread.js';
+import { bySurprise, EventFds } from '../../src/xen/embedded/thread.js';
 import { countOf, fill, setBlocking, setNonBlocking } from '../support/full_eventfd.js';
 
 /** Empties the counter some ms after it is told to. */
@@ -22,13 +22,16 @@ for (;;) {
   readSync(workerData.fd, Buffer.alloc(8));
 }`;
 
+/** So far off that no signal of a test is timed by the way. */
+const NEVER = () => 1e9;
+
 /** A channel whose counter is full and blocks; `signal` comes back when the peer reads, `after` ms later. */
-function hostile(after: number) {
+function hostile(after: number, gap: () => number = NEVER) {
   const arena = Arena.create(1 << 20);
   const epoll = new Epoll();
   const [notifyFd, waitFd] = [createEventFd(), createEventFd()];
   const blocked: number[] = [];
-  const events = new EventFds(arena, epoll, 65536 / 4, (fd) => blocked.push(fd), true);
+  const events = new EventFds(arena, epoll, 65536 / 4, (fd) => blocked.push(fd), true, gap);
   const shared = new SharedArrayBuffer(8);
   const word = new Int32Array(shared);
   const reader = new Worker(READER, { eval: true, workerData: { shared, fd: notifyFd, after } });
@@ -95,6 +98,36 @@ test('short waits are the last ones after a few', async () => {
   await h.end();
 });
 
+/** Signals until the peer is found out, each of which it makes wait `after` ms; nothing else makes anybody suspect it. */
+async function signalsUntilFound(after: number, gap: () => number): Promise<number> {
+  const h = hostile(after, gap);
+  await h.ready;
+  let signals = 0;
+  while (h.blocked.length === 0 && signals < 600) {
+    h.signal();
+    signals++;
+    await h.emptied();
+  }
+  let least = after;
+  for (let i = 0; i < 5; i++) {
+    least = Math.min(least, h.signal());
+    await h.emptied();
+  }
+  assert.ok(least < after / 2, `from then on nobody waits: ${least} ms`);
+  await h.end();
+  return signals;
+}
+
+test('waits too short to be noticed in a round are found by signals that are timed by the way', async () => {
+  // The 8th is timed; the three after it are looked at.
+  assert.equal(await signalsUntilFound(1, () => 8), 11);
+});
+
+test('which signals are timed is chance, one in 32: who makes each wait is found out in time', async () => {
+  const signals = await signalsUntilFound(1, bySurprise);
+  assert.ok(signals <= 63 + 3, `${signals} signals`);
+});
+
 test('a domain that did so before does not do it once more', async () => {
   const h = hostile(60);
   await h.ready;
@@ -112,6 +145,7 @@ test('a peer that reads what it is sent is signalled as ever', async () => {
   h.events.suspect();
   for (let i = 0; i < 1000; i++) notify();
   assert.equal(countOf(notifyFd), 1000n);
+  assert.deepEqual(h.blocked, []);
   close(notifyFd);
   close(waitFd);
   await h.end();

@@ -6,6 +6,7 @@ import type { Epoll } from '../../sys/epoll.js';
 import { SysError } from '../../sys/errors.js';
 import { signal } from '../../sys/eventfd.js';
 import { KernelSignal } from '../../sys/kernel_signal.js';
+import { sleeps } from '../../sys/sched.js';
 import type { Channel, EventSource } from '../event_channels.js';
 import type { GrantTable } from '../grant_table.js';
 import type { EmbeddedStart, ThreadPlatform } from '../platform.js';
@@ -71,20 +72,27 @@ export class EmbeddedThread implements ThreadPlatform {
 }
 
 /** A signal takes a few µs; one that takes longer (ms) was kept waiting, or the thread lost its CPU. */
-const LONG = 0.1;
-/** Of those, so many while the thread is watched cannot be chance; one that took so long (ms) counts as all of them. */
+const LONG = 0.05;
+/** A signal that sleeps waits for its peer. So many while the thread is watched; one that took VERY_LONG (ms) is as many. */
 const STRIKES = 3;
 const VERY_LONG = 20;
-/** ms for which signals are timed once there is reason to. */
+/** ms for which signals are looked at once there is reason to. */
 const WATCHED = 1000;
+/** Of all signals one in so many, on average, is timed: no peer knows which. */
+const SAMPLED = 32;
+
+/** Signals until the next that is timed. */
+export function bySurprise(): number {
+  return 1 + Math.floor(Math.random() * (2 * SAMPLED - 1));
+}
 
 /**
  * Each channel is two eventfds, which the thread's epoll watches one by one.
  *
  * A peer shares the open file of the one that we signal: it can clear O_NONBLOCK and fill the counter, and write(2) waits
- * until it, or the owner of this thread, reads. So when rounds take long, signals are timed for a while, and a channel that
- * keeps them waiting is signalled in the kernel's own way from then on, which never waits. That is no punishment: who
- * lost its CPU three times in a signal pays some hundred ns for each.
+ * until it, or the owner of this thread, reads. So when rounds take long, or one of the few signals that are timed does, all
+ * are looked at for a while: did the thread sleep in it? (Who only lost its CPU did not.) A channel that makes it sleep
+ * is signalled in the kernel's own way from then on, which never waits, and costs some hundred ns more.
  *
  * What that takes is made at once: a descriptor that came with a guest and stayed would look like one that it left behind.
  */
@@ -95,22 +103,28 @@ export class EventFds implements EventSource {
   readonly #onBlocked: (fd: number) => void;
   /** Undefined where the kernel has none to give, or peers are trusted: then the owner's watch is all there is. */
   readonly #kernel: KernelSignal | undefined;
-  /** Clock until which signals are timed; 0: they are not. */
+  /** Clock until which signals are looked at; 0: they are not. */
   #watched = 0;
+  readonly #gap: () => number;
+  /** Signals to go until the next that is timed. */
+  #next: number;
 
-  /** `wary`: peers are not to be trusted. */
+  /** `wary`: peers are not to be trusted. `gap`: how many signals further the next one is timed. */
   constructor(
     arena: Arena,
     epoll: Epoll,
     signalling: number,
     onBlocked: (fd: number) => void,
     wary: boolean,
+    gap: () => number = bySurprise,
   ) {
     this.#u32 = arena.u32;
     this.#epoll = epoll;
     this.#signalling = signalling;
     this.#onBlocked = onBlocked;
     this.#kernel = wary ? openKernelSignal() : undefined;
+    this.#gap = gap;
+    this.#next = gap();
   }
 
   add(channel: Channel, token: number): boolean {
@@ -136,14 +150,13 @@ export class EventFds implements EventSource {
       }
       // The owner watches this word, and empties the counter when it does not change.
       this.#u32[this.#signalling] = notifyFd + 1;
-      if (this.#watched === 0) signal(notifyFd);
-      else {
-        strikes = this.#timed(notifyFd, strikes);
-        if (strikes >= STRIKES) {
-          strikes = 0;
-          kernel = this.#kernel;
-          this.#onBlocked(notifyFd);
-        }
+      if (this.#watched !== 0) strikes = this.#watch(notifyFd, strikes);
+      else if (--this.#next > 0) signal(notifyFd);
+      else this.#sample(notifyFd);
+      if (strikes >= STRIKES) {
+        strikes = 0;
+        kernel = this.#kernel;
+        this.#onBlocked(notifyFd);
       }
       this.#u32[this.#signalling] = 0;
     };
@@ -161,14 +174,22 @@ export class EventFds implements EventSource {
     this.#kernel?.close();
   }
 
-  /** Signals and looks at the clock. Returns the channel's strikes. */
-  #timed(fd: number, strikes: number): number {
+  /** Signals and looks at the clock. */
+  #sample(fd: number): void {
+    this.#next = this.#gap();
     const begin = performance.now();
     signal(fd);
+    if (performance.now() - begin >= LONG) this.suspect();
+  }
+
+  /** Signals and looks whether that was waited for. Returns the channel's strikes. */
+  #watch(fd: number, strikes: number): number {
+    const begin = performance.now();
+    const before = sleeps();
+    signal(fd);
+    const slept = sleeps() !== before;
     const now = performance.now();
-    const took = now - begin;
-    if (took >= VERY_LONG) return STRIKES;
-    if (took >= LONG) return strikes + 1;
+    if (slept) return now - begin >= VERY_LONG ? STRIKES : strikes + 1;
     if (now < this.#watched) return strikes;
     this.#watched = 0;
     return 0;
