@@ -69,6 +69,8 @@ let window: u32 = 0;
 let tick: u32 = 0;
 let hits: u32 = 0;
 let misses: u32 = 0;
+/** Pages that the batch may map; beyond, what a good grant allows is left to a grant copy. */
+let most: u32 = u32.MAX_VALUE;
 let announced: bool = false; // CACHE_STATIC
 let pins: bool = false; // CACHE_PINS
 // Neighbouring segments are often pieces of one page: its last look-up is remembered within the batch.
@@ -88,6 +90,7 @@ export function cacheBegin(cache: u32): void {
   tick = load<u32>(cache + CACHE_TICK);
   hits = 0;
   misses = 0;
+  most = u32.MAX_VALUE;
   announced = load<u32>(cache + CACHE_KIND) == CACHE_STATIC;
   lastPage = 0;
 }
@@ -111,6 +114,11 @@ export function cacheMayMap(cache: u32): i32 {
     store<i32>(cache + CACHE_RX_LEFT, MISSES_PER_ROUND);
   }
   return load<i32>(cache + CACHE_RX_LEFT);
+}
+
+/** The batch maps as many pages as that from its begin on, and no more. */
+export function cacheBound(pages: i32): void {
+  most = <u32>max(pages, 0);
 }
 
 /** Ends a batch of look-ups for frames that the vif receives. */
@@ -215,7 +223,7 @@ function wantedGrant(entry: u32, page: u32, write: bool): u64 {
 
 /**
  * What the cache in use refused just now may still be copied by grant: it knows announced pages only, or not the grants, or
- * the grant is good and there is no mapping to be had.
+ * the grant is good and there is no mapping to be had, or none more in this round.
  */
 export function mayCopy(): bool {
   return announced || pins || cacheRefusal == GNTST_no_device_space;
@@ -238,7 +246,7 @@ function mapInto(cache: u32, gref: u32, grant: u64, write: bool): u32 {
     }
     return 0;
   }
-  const page = resting(cache) ? 0 : old != 0 ? old : choosePage(cache, gref);
+  const page = misses >= most || resting(cache) ? 0 : old != 0 ? old : choosePage(cache, gref);
   if (page == 0) {
     cacheRefusal = GNTST_no_device_space;
     count(counters, C_CACHE_COPIED, 1);

@@ -1,6 +1,17 @@
 // The mapping cache, a batch at a time: segments and frames whose pages it knows become addresses.
 import { GNTST_bad_copy_arg, GNTST_permission_denied } from '../src/abi/grant_table';
-import { cacheBegin, cachedPage, cacheEnd, lend, mayCopy, refusedWith, refuseWith } from './cache';
+import {
+  cacheBegin,
+  cacheBound,
+  cachedPage,
+  cacheEnd,
+  cacheEndRx,
+  cacheMayMap,
+  lend,
+  mayCopy,
+  refusedWith,
+  refuseWith,
+} from './cache';
 import { fragOf } from './frame';
 import { CACHE_DOMID } from './grant_layout';
 import {
@@ -30,11 +41,16 @@ function isRefused(): bool {
   return !mayCopy() || refusedWith() == GNTST_permission_denied;
 }
 
-/** Replaces granted ends of this cache's domain by mapped addresses. Returns how many segments still need a grant copy. */
+/**
+ * Replaces granted ends of this cache's domain by mapped addresses. Returns how many segments still need a grant copy: also
+ * those whose pages would have to be mapped when that was done often enough in this round. (For many a page was looked for
+ * before, and the window had no place: all of it is in use in that tick, and free for others in this one.)
+ */
 export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
   const domid = load<u32>(cache + CACHE_DOMID);
   let left: u32 = 0;
   cacheBegin(cache);
+  cacheBound(cacheMayMap(cache));
   for (let i: u32 = 0; i < n; i++) {
     const seg = segAt(segs, i);
     if (load<u32>(seg, S_SRC_ADDR) == 0 && <u32>load<u16>(seg, S_SRC_DOM) == domid) {
@@ -50,7 +66,7 @@ export function cacheResolve(cache: u32, segs: u32, n: u32): u32 {
     if (load<i16>(seg, S_STATUS) == 0 && (load<u32>(seg, S_SRC_ADDR) == 0 || load<u32>(seg, S_DST_ADDR) == 0))
       left++;
   }
-  cacheEnd(cache);
+  cacheEndRx(cache);
   return left;
 }
 

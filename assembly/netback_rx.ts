@@ -17,7 +17,7 @@ import {
   VIRTIO_NET_HDR_F_NEEDS_CSUM,
   VIRTIO_NET_HDR_GSO_TCPV4,
 } from '../src/abi/virtio_net';
-import { cacheBegin, cachedPage, cacheEndRx, cacheMayMap, cacheMisses } from './cache';
+import { cacheBegin, cacheBound, cachedPage, cacheEndRx, cacheMayMap, cacheMisses } from './cache';
 import { CT_ALGORITHM, CT_HEADROOM, CT_MCAST_ON } from './control_layout';
 import {
   C_COPIED_BYTES,
@@ -177,10 +177,10 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
     const need = pages + (gso != 0 ? 1 : 0) + (hash != 0 ? 1 : 0) + (headroom != 0 ? 1 : 0);
     if (need > free) free = available(nb);
     // Each mapping is a system call: who posts another page each time gets them by turns with the others. A group frame
-    // would be lost by that.
-    const spent =
-      cache != 0 && <i32>cacheMisses() >= mayMap && load<u32>(frame + F_VERDICT) != <u32>VERDICT_GROUP;
-    if (need > free || spent) {
+    // would be lost by that, and is copied by grant where a page is not mapped.
+    const spent = cache != 0 && <i32>cacheMisses() >= mayMap;
+    const group = load<u32>(frame + F_VERDICT) == <u32>VERDICT_GROUP;
+    if (need > free || (spent && !group)) {
       if (load<u32>(nb + NB_FENCED)) {
         dropRx(counters, frame, DROP_FENCED);
         continue;
@@ -190,6 +190,7 @@ function pushList(nb: u32, list: u32, from: u32, n: u32, now: u32): u32 {
       return i | (PUSH_FULL << 16);
     }
     if (prepared + SEGS_PER_FRAME > segsMax) return i | (PUSH_FLUSH << 16);
+    if (cache != 0) cacheBound(group ? mayMap : i32.MAX_VALUE);
     layOut(nb, frame, gso, hash, headroom);
     uncommitted++;
     free -= need;

@@ -89,7 +89,7 @@ function setUp() {
     u32[(ram + page * PAGE) / 4] = page;
     if (page >= 8) owner.grant(page, 0, page, false);
   }
-  /** Moves the first 4 bytes of each granted page, all in one batch; the statuses. */
+  /** Moves the first 4 bytes of each granted page, all in one batch, one a round; the statuses. */
   const read = (...references: number[]) => {
     references.forEach((reference, i) => {
       const at = segment + i * SEG_SIZE;
@@ -100,6 +100,7 @@ function setUp() {
       view.setUint32(at + S_DST_ADDR, buffer + i * 4, true);
       view.setUint16(at + S_LEN, 4, true);
     });
+    loops.cacheRound();
     transfer.move(segment, references.length);
     return references.map((_, i) => view.getInt16(segment + i * SEG_SIZE + S_STATUS, true));
   };
