@@ -7,15 +7,15 @@ export const CT_MAPPING_SIZE = 8; // u32 entries; 0: queue = hash modulo number 
 /** u32, 1: only the multicast groups of the list. The thread that watches request-multicast-control writes it. */
 export const CT_MCAST_ON = 12;
 export const CT_MCAST_COUNT = 16; // u32
-export const CT_QUEUES = 20; // u32: of the vif; numbers in a hash mapping stay below it
+/** u32: octets left free at the beginning of each page that it receives (xdp-headroom). Whoever watches that writes it. */
+export const CT_HEADROOM = 20;
 export const CT_KEY = 24; // HASH_KEY_MAX bytes
 export const CT_MCAST = 64; // MCAST_MAX × u64: a MAC in the low 48 bits
 export const CT_MAPPING = 576; // HASH_MAPPING_MAX × u32: queue numbers
 export const CT_TOEPLITZ = 1088; // u32[2 × HASH_INPUT_MAX][16], see toeplitz.ts
 /** One page: keys, tables and lists are copied here before they are looked at. */
 export const CT_STAGE = 5696;
-/** u32: octets left free at the beginning of each page that it receives (xdp-headroom). Whoever watches that writes it. */
-export const CT_HEADROOM = 9792;
+export const CT_QUEUES = 9792; // u32: of the vif; numbers in a hash mapping stay below it
 export const CT_SIZE = 9808;
 
 /** A page is half a page at least: with more headroom than that, frames would take slots without end. */

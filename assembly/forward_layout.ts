@@ -18,6 +18,11 @@ export const PORT_DIRECT = 24; // u32 address of its netback state (NB_*), when 
 export const PORT_TOUCHED = 28; // u32: 1 while it stands in the list at FWD_TOUCHED
 export const PORT_SENDERS = 32; // u32 address: the IP addresses it may be sender of, when PORT_CHECKED
 
+export const PORT_LANE = 44; // u32: as PORT_DIRECT, when its own frames may take the direct lane; else 0
+export const PORT_FLYING = 48; // u32: frames of it in flight
+export const PORT_QUIET = 52; // u32: rounds since its last frame
+export const PORT_WOKEN = 56; // u32: 1 while it stands in the list at FWD_WOKEN
+
 export const PORT_ATTACHED = 1;
 /** May send from any source MAC (an uplink). */
 export const PORT_ANY_SOURCE = 2;
@@ -39,3 +44,16 @@ export const FWD_TARGETS = 12; // u32 address: u32 count, then port ids with a n
 export const FWD_ACTIVE = 16; // u32 address: u32 count, then ids of attached ports
 export const FWD_SCRATCH = 20; // u32 address of a descriptor that is nobody's, for frames that have none
 export const FWD_TOUCHED = 24; // u32 address: u32 count, then ids of ports with something new for their peers
+export const FWD_POLLED = 28; // u32 address: u32 count, then ids of the ports that have a turn in each round
+export const FWD_WOKEN = 32; // u32 address: u32 count, then ids of ports whose peers are to be woken after the direct lane
+export const FWD_SHOWN = 36; // u32 address of SHOWN_SIZE bytes: receivers of the direct lane's present turn
+
+/** u32 count, then states (NB_*) of queues, one for each run of frames. A ring's worth of frames makes as many at most. */
+export const SHOWN_SIZE = 4 + 256 * 4;
+
+// ---- what laneTurns returns: a place in the round, and ------------------------------------------------
+export const TURN_PLACE = 0xffff;
+/** Frames moved. */
+export const TURN_MOVED = 0x10000;
+/** The port at that place has something for the general path. */
+export const TURN_GENERAL = 0x20000;

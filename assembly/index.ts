@@ -16,7 +16,7 @@ export {
   settleRound,
 } from './forward';
 export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
-export { laneRun } from './lane';
+export { lanePassed, laneTurns } from './lane_turns';
 export { grantMark, grantUnmark, mapNext, mapPrepare, mapSettle, mapTargets } from './map';
 export { clearCounters, copyBytes } from './memory';
 export { grantFinish, grantNext, grantPrepare, moveLocal } from './move';

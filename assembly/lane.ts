@@ -28,8 +28,8 @@ import {
 } from './counters';
 import { pinned, pinnedPage, unpin } from './domains';
 import { queueAt, queueOf } from './flow';
-import { KEY_MASK, KEY_VALID, macLookup, portOf, touch } from './forward';
-import { FWD_SCRATCH, PORT_DIRECT, PORT_MAC } from './forward_layout';
+import { KEY_MASK, KEY_VALID, macLookup, portOf } from './forward';
+import { FWD_SCRATCH, FWD_SHOWN, PORT_DIRECT, PORT_MAC } from './forward_layout';
 import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
 import { BURST, F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
 import { copyBytes, count } from './memory';
@@ -74,13 +74,13 @@ let taken: u32 = 0;
 const HEAD: u32 = 16;
 
 /**
- * Moves frames from the head of a port's TX ring straight to other vifs. Only for a port of which no frame is in
- * flight. Returns how many were moved, at most `max`; their responses are made, not yet shown.
+ * Moves frames from the head of a port's TX rings straight to other vifs. `nb`: its state; only for a port of which no frame
+ * is in flight. Returns how many were moved, at most `max`; their responses are made, not yet shown, and the list at FWD_SHOWN has who
+ * received some.
  */
-export function laneRun(fwd: u32, port: u32, max: u32): u32 {
-  const nb = load<u32>(portOf(fwd, port), PORT_DIRECT);
-  if (nb == 0) return 0;
+export function laneRun(fwd: u32, port: u32, nb: u32, max: u32): u32 {
   taken = 0;
+  store<u32>(load<u32>(fwd + FWD_SHOWN), 0);
   const set = load<u32>(nb + NB_SET);
   if (set == 0) return laneQueue(fwd, port, nb, max);
   // Its queues in turn, each time another one first.
@@ -111,7 +111,7 @@ function laneQueue(fwd: u32, port: u32, nb: u32, max: u32): u32 {
   }
   store<u32>(nb + NB_TX_CONS, cons);
   store<u32>(nb + NB_TX_DONE, cons - first);
-  store<u32>(nb + NB_TX_PASSED, cons - first);
+  store<u16>(nb + NB_TX_PASSED, <u16>(cons - first));
   return cons - first;
 }
 
@@ -171,7 +171,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const begin = load<u32>(other + NB_RX_CONS);
   if (begin != load<u32>(other + NB_RX_RSP)) return cons;
   const room = available(other);
-  if (load<u32>(other + NB_FENCED)) touch(fwd, target); // it lied about its room: the engine looks at it
+  if (load<u32>(other + NB_FENCED)) toBeShown(fwd, other); // it lied about its room: the engine hears of it
   // The next one may be of another flow. (A guest that changes one meanwhile changes the order of its own frames.)
   const most = set == 0 ? end - cons : 1;
   const last = begin + min(room, most);
@@ -250,8 +250,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const frames: u64 = slot - begin;
   if (frames == 0) return cons;
   taken += <u32>bytes;
-  touch(fwd, port);
-  touch(fwd, target);
+  toBeShown(fwd, other);
   store<u32>(other + NB_RX_CONS, slot);
   store<u32>(other + NB_RX_RSP, slot);
   const counters = load<u32>(nb + NB_COUNTERS);
@@ -265,6 +264,15 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   count(theirs, C_COPIED_BYTES, bytes);
   if (toDomain == 0) count(theirs, C_CACHE_HITS, frames);
   return cons;
+}
+
+/** A queue has something new to show to its guest. */
+function toBeShown(fwd: u32, nb: u32): void {
+  const shown = load<u32>(fwd + FWD_SHOWN);
+  const n = load<u32>(shown);
+  if (n != 0 && load<u32>(shown + (n << 2)) == nb) return;
+  store<u32>(shown, n + 1);
+  store<u32>(shown + 4 + (n << 2), nb);
 }
 
 /** The record of a vif's domain, when the hypervisor has a view of it; else 0. */

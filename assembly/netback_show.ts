@@ -63,17 +63,17 @@ export function netbackPublishTx(nb: u32): bool {
   const from = load<u32>(nb + NB_TX_PUBLISHED);
   let to = load<u32>(nb + NB_TX_CONS);
   if (done != to - from) {
-    to = from + load<u32>(nb + NB_TX_PASSED);
+    to = from + load<u16>(nb + NB_TX_PASSED);
     while (load<u32>(txAnswer(nb, to)) != 0) to++;
     if (to == from) return false;
   }
   beginResponses(ring, to);
-  const passed = load<u32>(nb + NB_TX_PASSED);
+  const passed = <u32>load<u16>(nb + NB_TX_PASSED);
   if (passed != 0) {
     const head = min(passed, <u32>NETIF_RING_SIZE - (from & RING_MASK));
     writeOkay(txEntry(ring, from), head);
     if (head != passed) writeOkay(txEntry(ring, 0), passed - head);
-    store<u32>(nb + NB_TX_PASSED, 0);
+    store<u16>(nb + NB_TX_PASSED, 0);
   }
   for (let slot = from + passed; slot != to; slot++) {
     const answer = txAnswer(nb, slot);

@@ -2,36 +2,43 @@
 
 // ---- netback queue -------------------------------------------------------------------------------
 export const NB_SIZE = 128;
+// What a turn of the direct lane needs stands in one cache line: with many busy vifs it is in no inner cache.
 export const NB_TX_RING = 0; // u32 address of the mapped ring page
 export const NB_RX_RING = 4;
 export const NB_TX_CONS = 8; // next TX request to read
 export const NB_TX_DONE = 12; // TX responses made and not yet shown
-export const NB_TX_PASSED = 108; // the first ones of these, for frames that took the direct lane: OKAY, and nowhere yet
-export const NB_TX_PUBLISHED = 16; // TX responses the guest has been shown
-export const NB_RX_CONS = 20; // next RX request to use
-export const NB_RX_RSP = 24; // next RX response to make
-export const NB_RX_PUBLISHED = 28;
-export const NB_COUNTERS = 32; // u32 address
-export const NB_DOMID = 36;
-export const NB_PORT = 40;
-export const NB_FENCED = 44; // 0, or FENCE_*
-export const NB_FEATURES = 48; // FE_*
-export const NB_RX_WANTED = 52; // RX slots that a waiting frame needs, 0 = none waits
-export const NB_STALLED = 56; // 1: frames for it are dropped until it has room again
-export const NB_META = 60; // u32 address of NB_META_SIZE bytes: what is behind the RX responses being made
-export const NB_PATIENCE = 64; // ms a frame may wait for this guest now
-export const NB_STALLED_AT = 80; // ms clock when it stalled
-export const NB_FULL_SINCE = 84; // ms clock since when frames wait for room, 0 = none does
-export const NB_FULL_AT = 88; // NB_RX_CONS then
-export const NB_SEGS = 68; // u32 address of the shard's copy segments
-export const NB_SEGS_MAX = 72;
-export const NB_CONTROL = 96; // u32 address of CT_SIZE bytes: what the front end configured (control_layout.ts)
-export const NB_CACHE = 76; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
-export const NB_DOMAIN = 92; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
-export const NB_TX_ANSWERS = 100; // u32 address of NB_TX_ANSWERS_SIZE bytes
-export const NB_RX_ANSWERS = 104; // u32 address of NB_RX_ANSWERS_SIZE bytes
+export const NB_TX_PASSED = 16; // u16, the first ones of these, for frames that took the direct lane: OKAY, and nowhere yet
+export const NB_CONTROL_DUE = 18; // u8, of a vif's first queue, 1: there may be requests on its control ring
+export const NB_TX_PUBLISHED = 20; // TX responses the guest has been shown
+export const NB_RX_CONS = 24; // next RX request to use
+export const NB_RX_RSP = 28; // next RX response to make
+export const NB_RX_PUBLISHED = 32;
+export const NB_COUNTERS = 36; // u32 address
+export const NB_FENCED = 40; // 0, or FENCE_*
+export const NB_STALLED = 44; // 1: frames for it are dropped until it has room again
+export const NB_FULL_SINCE = 48; // ms clock since when frames wait for room, 0 = none does
+export const NB_CACHE = 52; // u32 address of a mapping cache that turns grants into addresses; 0: all moves are segments
+export const NB_CONTROL = 56; // u32 address of CT_SIZE bytes: what the front end configured (control_layout.ts)
+export const NB_SET = 60; // u32 address of its vif's queues (SET_*); 0: it is the only one
+// The rest.
+export const NB_DOMID = 64;
+export const NB_PORT = 68;
+export const NB_FEATURES = 72; // FE_*
+export const NB_RX_WANTED = 76; // RX slots that a waiting frame needs, 0 = none waits
+export const NB_META = 80; // u32 address of NB_META_SIZE bytes: what is behind the RX responses being made
+export const NB_PATIENCE = 84; // ms a frame may wait for this guest now
+export const NB_STALLED_AT = 88; // ms clock when it stalled
+export const NB_FULL_AT = 92; // NB_RX_CONS when frames began to wait for room
+export const NB_SEGS = 96; // u32 address of the shard's copy segments
+export const NB_SEGS_MAX = 100;
+export const NB_DOMAIN = 104; // u32 address of its domain's record, where grants may be copied one at a time in its view; else 0
+export const NB_TX_ANSWERS = 108; // u32 address of NB_TX_ANSWERS_SIZE bytes
+export const NB_RX_ANSWERS = 112; // u32 address of NB_RX_ANSWERS_SIZE bytes
 export const NB_RATE = 116; // u32 address of its vif's RATE_SIZE bytes; 0: it may send as much as it likes
-export const NB_SET = 112; // u32 address of its vif's queues (SET_*); 0: it is the only one
+export const NB_WAKE = 120; // WAKE_*: what the direct lane showed it, and it asked to be woken for
+
+export const WAKE_TX = 1;
+export const WAKE_RX = 2;
 
 // ---- what a vif may send -----------------------------------------------------------------------------
 export const RATE_CREDIT = 0; // f64: bytes it may send now

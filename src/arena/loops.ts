@@ -15,7 +15,8 @@ export interface Loops {
   classify(forward: number, list: number, n: number): void;
   dispatch(forward: number, list: number, n: number): number;
   relieve(forward: number, list: number, n: number, now: number, limit: number): void;
-  laneRun(forward: number, port: number, max: number): number;
+  lanePassed(): number;
+  laneTurns(forward: number, first: number, count: number, from: number, until: number): number;
   settleRound(forward: number, list: number, n: number): void;
   macAdd(forward: number, address: number, port: number): number;
   macKey(address: number): bigint;

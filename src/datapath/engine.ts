@@ -7,8 +7,15 @@
  */
 
 import { DROP_PORT_GONE } from '../../assembly/counters.js';
+import {
+  PORT_FLYING,
+  PORT_QUIET,
+  PORT_WOKEN,
+  TURN_GENERAL,
+  TURN_MOVED,
+  TURN_PLACE,
+} from '../../assembly/forward_layout.js';
 import { BURST, F_SETTLED, F_VERDICT, PORTS_MAX } from '../../assembly/layout.js';
-import { NETIF_RING_SIZE } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 import { Forwarding } from './forwarding.js';
@@ -46,12 +53,6 @@ export class Engine {
   readonly #parked = new Uint8Array(PORTS_MAX);
   /** Place in #polled at which the next round begins: nobody is always the first to find a receiver's room. */
   #first = 0;
-  /** By id: rounds since the port's last frame. */
-  readonly #quiet = new Uint32Array(PORTS_MAX);
-  /** By id: frames in flight. */
-  readonly #flying = new Uint32Array(PORTS_MAX);
-  /** By id: state from which the direct lane takes frames, 0 = none. */
-  readonly #direct = new Uint32Array(PORTS_MAX);
   /** Those that had frames in this round, in order. */
   readonly #sources: (Port | undefined)[] = new Array(PORTS_MAX).fill(undefined);
   #sourceCount = 0;
@@ -79,13 +80,12 @@ export class Engine {
     const limits = { anySource, isolated, senders };
     if (!this.forwarding.attach(port.id, port.counters, mac, limits)) return false;
     this.#ports[port.id] = port;
-    this.#direct[port.id] = port.inspected ? 0 : direct;
-    this.forwarding.direct(port.id, direct);
+    this.forwarding.direct(port.id, direct, !port.inspected);
     this.#active = [...this.#active, port];
-    this.#polled = [...this.#polled, port];
+    this.#poll([...this.#polled, port]);
     this.#parked[port.id] = 0;
-    this.#quiet[port.id] = 0;
-    this.#flying[port.id] = 0;
+    this.#set(port.id, PORT_QUIET, 0);
+    this.#set(port.id, PORT_FLYING, 0);
     return true;
   }
 
@@ -95,14 +95,13 @@ export class Engine {
     if (!port) return;
     this.forwarding.detach(id);
     this.#ports[id] = undefined;
-    this.#direct[id] = 0;
     this.#sources.fill(undefined);
     this.#active = this.#active.filter((p) => p !== port);
-    this.#polled = this.#polled.filter((p) => p !== port);
+    this.#poll(this.#polled.filter((p) => p !== port));
     this.#fences.delete(id);
     this.#fenced = this.#fenced.filter((p) => p !== port);
-    this.#loops.settleAll(port.counters, port.list, this.#flying[id]);
-    this.#flying[id] = 0;
+    this.#loops.settleAll(port.counters, port.list, this.#flying(id));
+    this.#set(id, PORT_FLYING, 0);
     for (const other of this.#active) this.#forget(other, id);
     port.close();
   }
@@ -114,44 +113,43 @@ export class Engine {
     let moved = false;
     this.#loops.cacheRound();
     this.#first = this.#first + 1 < count ? this.#first + 1 : 0;
-    for (let i = 0; i < count; i++) {
-      if (this.forwarding.touchedCount >= SHOWN_TOGETHER) this.#flush();
-      const port = polled[(this.#first + i) % count];
-      this.#quiet[port.id]++;
-      const waiting = this.#flying[port.id];
-      let passed = 0;
-      if (waiting === 0 && this.#direct[port.id] !== 0) {
-        passed = this.#loops.laneRun(this.forwarding.address, port.id, NETIF_RING_SIZE);
-        if (passed > 0) {
-          moved = true;
-          this.#quiet[port.id] = 0;
-          this.#sources[this.#sourceCount++] = port;
-        }
-        if (passed >= BURST) continue; // its turn is over
-      }
-      const n = port.pull(waiting);
-      if (port.fenced !== 0) this.#fence(port);
-      if (n === 0) continue;
-      this.#quiet[port.id] = 0;
-      this.forwarding.touch(port.id);
-      if (passed === 0) this.#sources[this.#sourceCount++] = port;
-      if (waiting === BURST || (waiting > 0 && port.cramped === true))
-        this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
-      this.#route(port, n, now);
-      const left = port.release(n);
-      this.#flying[port.id] = left;
-      if (n > left) moved = true;
+    for (let at = 0; at < count; ) {
+      const seen = this.#loops.laneTurns(this.forwarding.address, this.#first, count, at, count);
+      if ((seen & TURN_MOVED) !== 0) moved = true;
+      if (this.forwarding.wokenCount > 0) this.#signal();
+      at = seen & TURN_PLACE;
+      if ((seen & TURN_GENERAL) === 0) continue;
+      if (this.#turn(polled[(this.#first + at) % count], now)) moved = true;
+      at++;
     }
     this.#flush();
     if (this.#fenced.length > 0) this.#report();
     return moved;
   }
 
+  /** A port's turn by the general path. True when any frame moved. */
+  #turn(port: Port, now: number): boolean {
+    if (this.forwarding.touchedCount >= SHOWN_TOGETHER) this.#flush();
+    const waiting = this.#flying(port.id);
+    const n = port.pull(waiting);
+    if (port.fenced !== 0) this.#fence(port);
+    if (n === 0) return false;
+    this.#set(port.id, PORT_QUIET, 0);
+    this.forwarding.touch(port.id);
+    this.#sources[this.#sourceCount++] = port;
+    if (waiting === BURST || (waiting > 0 && port.cramped === true))
+      this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
+    this.#route(port, n, now);
+    const left = port.release(n);
+    this.#set(port.id, PORT_FLYING, left);
+    return n > left;
+  }
+
   /** Before sleeping: every port that is not parked asks for a wake-up. True when one has work already. */
   arm(): boolean {
     let work = false;
     const polled = this.#polled;
-    for (let i = 0; i < polled.length; i++) if (polled[i].arm(this.#flying[polled[i].id])) work = true;
+    for (let i = 0; i < polled.length; i++) if (polled[i].arm(this.#flying(polled[i].id))) work = true;
     return work;
   }
 
@@ -159,16 +157,17 @@ export class Engine {
   park(): void {
     const polled = this.#polled;
     for (let i = 0; i < polled.length; i++) {
-      if (this.#quiet[polled[i].id] < QUIET_ROUNDS) continue;
-      this.#polled = polled.filter(({ id }) => {
+      if (this.#quiet(polled[i].id) < QUIET_ROUNDS) continue;
+      const staying = polled.filter(({ id }) => {
         const stays =
-          this.#quiet[id] < QUIET_ROUNDS ||
-          this.#flying[id] > 0 ||
+          this.#quiet(id) < QUIET_ROUNDS ||
+          this.#flying(id) > 0 ||
           this.#deadlineOf(id) < Number.POSITIVE_INFINITY ||
           this.#ports[id]?.arm(0) !== false;
         if (!stays) this.#parked[id] = 1;
         return stays;
       });
+      this.#poll(staying);
       return;
     }
   }
@@ -182,10 +181,31 @@ export class Engine {
   }
 
   #unpark(port: Port): void {
-    this.#quiet[port.id] = 0;
+    this.#set(port.id, PORT_QUIET, 0);
     if (this.#parked[port.id] === 0) return;
     this.#parked[port.id] = 0;
     this.#polled.push(port);
+    this.#poll(this.#polled);
+  }
+
+  /** These have a turn in each round from now on. */
+  #poll(ports: Port[]): void {
+    this.#polled = ports;
+    this.forwarding.poll(ports);
+  }
+
+  /** Rounds since the port's last frame. */
+  #quiet(id: number): number {
+    return this.#arena.u32[this.forwarding.indexOf(id, PORT_QUIET)];
+  }
+
+  /** Frames of the port in flight. */
+  #flying(id: number): number {
+    return this.#arena.u32[this.forwarding.indexOf(id, PORT_FLYING)];
+  }
+
+  #set(id: number, field: number, value: number): void {
+    this.#arena.u32[this.forwarding.indexOf(id, field)] = value;
   }
 
   /** ms clock at which a port has work though nobody wakes it; Infinity when none will. */
@@ -202,8 +222,24 @@ export class Engine {
 
   /** True while frames wait for a receiver: sleep no longer than their deadline. */
   get waiting(): boolean {
-    for (let i = 0; i < this.#polled.length; i++) if (this.#flying[this.#polled[i].id] > 0) return true;
+    for (let i = 0; i < this.#polled.length; i++) if (this.#flying(this.#polled[i].id) > 0) return true;
     return false;
+  }
+
+  /** Wakes the peers that the direct lane showed something, and that asked for it. */
+  #signal(): void {
+    const { u32 } = this.#arena;
+    const woken = this.forwarding.woken / 4;
+    const n = u32[woken];
+    for (let i = 1; i <= n; i++) {
+      const id = u32[woken + i];
+      this.#set(id, PORT_WOKEN, 0);
+      const port = this.#ports[id];
+      if (port === undefined) continue;
+      port.signal?.();
+      if (port.fenced !== 0) this.#fence(port); // the direct lane found it out
+    }
+    u32[woken] = 0;
   }
 
   /** Shows the peers of the ports that had frames, or got some, what is new; and only then that theirs are done with. */
@@ -215,7 +251,6 @@ export class Engine {
       const port = this.#ports[u32[touched + i]];
       if (port === undefined) continue;
       port.flush();
-      if (port.fenced !== 0) this.#fence(port); // the direct lane found it out
     }
     for (let i = 0; i < this.#sourceCount; i++) this.#sources[i]?.answer?.();
     this.#sourceCount = 0;
@@ -262,7 +297,7 @@ export class Engine {
   /** Settles the frames of `source` that were on their way to port `gone`. */
   #forget(source: Port, gone: number): void {
     const { u32, view } = this.#arena;
-    for (let i = 0; i < this.#flying[source.id]; i++) {
+    for (let i = 0; i < this.#flying(source.id); i++) {
       const frame = u32[source.list / 4 + i];
       if (u32[(frame + F_VERDICT) / 4] !== gone || u32[(frame + F_SETTLED) / 4] !== 0) continue;
       u32[(frame + F_SETTLED) / 4] = 1;

@@ -2,12 +2,15 @@
 import {
   FWD_ACTIVE,
   FWD_MACS,
+  FWD_POLLED,
   FWD_PORTS,
   FWD_SCRATCH,
+  FWD_SHOWN,
   FWD_SIZE,
   FWD_TARGETS,
   FWD_TOUCHED,
   FWD_UPLINK,
+  FWD_WOKEN,
   MAC_TABLE_SIZE,
   PORT_ANY_SOURCE,
   PORT_ATTACHED,
@@ -16,6 +19,7 @@ import {
   PORT_DIRECT,
   PORT_FLAGS,
   PORT_ISOLATED,
+  PORT_LANE,
   PORT_LIST,
   PORT_LIST_SIZE,
   PORT_MAC,
@@ -24,13 +28,15 @@ import {
   PORT_TOUCHED,
   PORT_WIRE,
   PORT_WIRED,
+  SHOWN_SIZE,
 } from '../../assembly/forward_layout.js';
 import { FRAME_SIZE, PORTS_MAX } from '../../assembly/layout.js';
 import type { Arena } from '../arena/arena.js';
 import type { Loops } from '../arena/loops.js';
 
 const TARGETS_SIZE = 4 + PORTS_MAX * 4;
-const SCRATCH = 16;
+/** A MAC, and then the ports' records begin with a cache line. */
+const SCRATCH = 64;
 /** Bytes of arena for one forwarding table. */
 export const FORWARDING_SIZE =
   FWD_SIZE +
@@ -38,7 +44,8 @@ export const FORWARDING_SIZE =
   FRAME_SIZE +
   MAC_TABLE_SIZE +
   PORTS_MAX * PORT_SIZE +
-  3 * TARGETS_SIZE +
+  5 * TARGETS_SIZE +
+  SHOWN_SIZE +
   PORTS_MAX * PORT_LIST_SIZE;
 
 export class Forwarding {
@@ -48,11 +55,14 @@ export class Forwarding {
   readonly targets: number;
   /** u32 count, then the ids of ports that had frames, or got some, since `untouch`. */
   readonly touched: number;
+  /** u32 count, then the ids of ports whose peers are to be woken after turns of the direct lane. */
+  readonly woken: number;
   readonly #arena: Arena;
   readonly #loops: Loops;
   readonly #ports: number;
   readonly #active: number;
   readonly #lists: number;
+  readonly #polled: number;
   readonly #scratch: number;
 
   /** Takes FORWARDING_SIZE zeroed bytes at `address`. */
@@ -67,7 +77,13 @@ export class Forwarding {
     this.targets = this.#ports + PORTS_MAX * PORT_SIZE;
     this.#active = this.targets + TARGETS_SIZE;
     this.touched = this.#active + TARGETS_SIZE;
-    this.#lists = this.touched + TARGETS_SIZE;
+    this.woken = this.touched + TARGETS_SIZE;
+    this.#polled = this.woken + TARGETS_SIZE;
+    const shown = this.#polled + TARGETS_SIZE;
+    this.#lists = shown + SHOWN_SIZE;
+    this.#set(address + FWD_WOKEN, this.woken);
+    this.#set(address + FWD_POLLED, this.#polled);
+    this.#set(address + FWD_SHOWN, shown);
     this.#set(address + FWD_TOUCHED, this.touched);
     this.#set(address + FWD_MACS, macs);
     this.#set(address + FWD_PORTS, this.#ports);
@@ -108,12 +124,29 @@ export class Forwarding {
     return true;
   }
 
-  /** `state`: address of an attached port's netback state: frames may go through the direct lane (assembly/lane.ts). */
-  direct(id: number, state: number): void {
-    this.#set(this.#record(id) + PORT_DIRECT, state);
+  /**
+   * `state`: address of an attached port's netback state: frames may go to it through the direct lane (assembly/lane.ts), and
+   * its own, too, where it `sends` by it. 0: none.
+   */
+  direct(id: number, state: number, sends: boolean): void {
+    const record = this.#record(id);
+    this.#set(record + PORT_DIRECT, state);
+    this.#set(record + PORT_LANE, sends ? state : 0);
   }
 
-  /** The port has something new to show to its peer. The direct lane does the same for those it serves. */
+  /** Those that have a turn in each round, in order. */
+  poll(ports: readonly { readonly id: number }[]): void {
+    const at = this.#polled / 4;
+    this.#arena.u32[at] = ports.length;
+    for (let i = 0; i < ports.length; i++) this.#arena.u32[at + 1 + i] = ports[i].id;
+  }
+
+  /** Index of a word of a port's record: PORT_QUIET and others that the engine and the direct lane both write. */
+  indexOf(id: number, field: number): number {
+    return (this.#ports + id * PORT_SIZE + field) / 4;
+  }
+
+  /** The port has something new to show to its peer. */
   touch(id: number): void {
     const { u32 } = this.#arena;
     const flag = (this.#ports + id * PORT_SIZE + PORT_TOUCHED) / 4;
@@ -127,6 +160,11 @@ export class Forwarding {
   /** How many ports have something new for their peers. */
   get touchedCount(): number {
     return this.#arena.u32[this.touched / 4];
+  }
+
+  /** How many are to be woken. */
+  get wokenCount(): number {
+    return this.#arena.u32[this.woken / 4];
   }
 
   untouch(): void {
@@ -153,7 +191,7 @@ export class Forwarding {
     const record = this.#record(id);
     this.#arena.view.setBigUint64(record + PORT_MAC, 0n, true);
     this.#set(record + PORT_FLAGS, 0);
-    this.#set(record + PORT_DIRECT, 0);
+    this.direct(id, 0, false);
     const count = this.#active / 4;
     const ids = [...this.#arena.u32.subarray(count + 1, count + 1 + this.#arena.u32[count])].filter(
       (p) => p !== id,

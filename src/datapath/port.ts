@@ -38,6 +38,8 @@ export interface Port {
    * delivered again; after this they have been delivered, to receivers that know.
    */
   answer?(): void;
+  /** Wakes its peer for what the direct lane showed it, if it asked for that. */
+  signal?(): void;
   /** Its peer cannot send before the oldest frame in flight is done with. */
   readonly cramped?: boolean;
   /** Before sleeping, with `waiting` frames in flight: asks to be woken. True when there is work already. */

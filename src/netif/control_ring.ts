@@ -93,6 +93,8 @@ export interface ControlRingOptions {
   readonly ring: number;
   /** CT_SIZE zeroed bytes. */
   readonly state: number;
+  /** A byte, 1 while there may be requests: the direct lane leaves the vif to those who serve them. */
+  readonly due: number;
   /** One segment at least, of the thread's. */
   readonly segments: number;
   readonly domid: number;
@@ -103,14 +105,13 @@ export interface ControlRingOptions {
 }
 
 export class ControlRing {
-  /** There may be requests. */
-  due = true;
   readonly #u32: Uint32Array;
   readonly #u8: Uint8Array;
   readonly #view: DataView;
   readonly #loops: Loops;
   readonly #ring: number;
   readonly #state: number;
+  readonly #due: number;
   readonly #stage: number;
   readonly #segments: number;
   readonly #domid: number;
@@ -134,6 +135,8 @@ export class ControlRing {
     this.#loops = loops;
     this.#ring = options.ring;
     this.#state = options.state;
+    this.#due = options.due;
+    this.due = true;
     this.#stage = options.state + CT_STAGE;
     this.#segments = options.segments;
     this.#domid = options.domid;
@@ -142,6 +145,15 @@ export class ControlRing {
     this.#notify = options.notify;
     this.#lists = new PageLists(loops, this.#stage);
     this.#cons = Atomics.load(arena.u32, (options.ring + RING_RSP_PROD) / 4);
+  }
+
+  /** There may be requests. */
+  get due(): boolean {
+    return this.#u8[this.#due] !== 0;
+  }
+
+  set due(due: boolean) {
+    this.#u8[this.#due] = due ? 1 : 0;
   }
 
   /**

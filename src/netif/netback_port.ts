@@ -8,6 +8,7 @@ import { C_CACHE_MISSES, C_EVENTS, C_IN_LIMITED, FENCE_RING_OVERFLOW } from '../
 import { BURST } from '../../assembly/layout.js';
 import {
   MISSES_PER_ROUND,
+  NB_CONTROL_DUE,
   NB_FENCED,
   QUEUES_MAX,
   SET_CONTROL,
@@ -105,8 +106,6 @@ export class NetbackPort implements Port {
   #turn = 0;
   /** The queue whose frame waits for credit, where there are several; -1: none. */
   #owed = -1;
-  /** Sum of `consumed` when it was pulled from last. */
-  #pulledAt = 0;
 
   constructor(arena: Arena, loops: Loops, options: NetbackOptions) {
     const { memory, transfer, segments, domid } = options;
@@ -169,7 +168,8 @@ export class NetbackPort implements Port {
     setMulticastControl(arena, memory, listed);
     setXdpHeadroom(arena, memory, options.xdpHeadroom ?? 0);
     if (options.control) {
-      const shared = { state: control, segments, domid, counters: this.counters, transfer };
+      const due = queueState(memory, count, 0) + NB_CONTROL_DUE;
+      const shared = { state: control, due, segments, domid, counters: this.counters, transfer };
       this.#control = new ControlRing(arena, loops, { ...options.control, ...shared });
     }
   }
@@ -191,10 +191,8 @@ export class NetbackPort implements Port {
 
   pull(waiting: number): number {
     if (this.#control?.due) this.#serveControl(this.#control, waiting);
-    const frames =
-      waiting === BURST ? waiting : this.#rate ? this.#meter(this.#rate, waiting) : this.#read(waiting);
-    if (this.#control) this.#pulledAt = this.#consumed;
-    return frames;
+    if (waiting === BURST) return waiting;
+    return this.#rate ? this.#meter(this.#rate, waiting) : this.#read(waiting);
   }
 
   /** Reads what its credit allows. */
@@ -270,9 +268,11 @@ export class NetbackPort implements Port {
     return waiting;
   }
 
+  signal(): void {
+    for (let q = 0; q < this.#queues.length; q++) this.#queues[q].signal();
+  }
+
   flush(): void {
-    // A vif whose whole turn was the direct lane's was not pulled from, and has nothing in flight.
-    if (this.#control?.due && this.#consumed !== this.#pulledAt) this.#serveControl(this.#control, 0);
     if (this.#only) this.#only.flush();
     else for (let q = 0; q < this.#queues.length; q++) this.#queues[q].flush();
   }
@@ -307,13 +307,6 @@ export class NetbackPort implements Port {
 
   close(): void {
     this.#transfer.close();
-  }
-
-  get #consumed(): number {
-    if (this.#only) return this.#only.consumed;
-    let sum = 0;
-    for (let q = 0; q < this.#queues.length; q++) sum += this.#queues[q].consumed;
-    return sum;
   }
 
   #serveControl(control: ControlRing, waiting: number): void {

@@ -32,11 +32,14 @@ import {
   NB_TX_CONS,
   NB_TX_PUBLISHED,
   NB_TX_RING,
+  NB_WAKE,
   PATIENCE_MOST,
   PUSH_CSUM,
   PUSH_DONE,
   PUSH_FLUSH,
   PUSH_FULL,
+  WAKE_RX,
+  WAKE_TX,
 } from '../../assembly/netif_layout.js';
 import { XEN_NETIF_NR_SLOTS_MIN } from '../abi/netif.js';
 import { NETIF_RING_SIZE } from '../abi/ring.js';
@@ -223,6 +226,17 @@ export class NetbackQueue implements SegmentSink {
   answer(): void {
     const wake = this.#loops.netbackPublishTx(this.#nb) !== 0;
     if (wake && !(this.#notified && this.#notifyTx === this.#notifyRx)) this.#notifyTx();
+  }
+
+  /** Wakes it for what the direct lane showed it. */
+  signal(): void {
+    const at = (this.#nb + NB_WAKE) / 4;
+    const wake = this.#u32[at];
+    if (wake === 0) return;
+    this.#u32[at] = 0;
+    if ((wake & WAKE_RX) !== 0) this.#notifyRx();
+    if ((wake & WAKE_TX) !== 0 && !((wake & WAKE_RX) !== 0 && this.#notifyTx === this.#notifyRx))
+      this.#notifyTx();
   }
 
   /** Asks for wake-ups; `reading`: for requests of the TX ring, too. True when there is work already. */

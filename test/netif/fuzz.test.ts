@@ -17,6 +17,7 @@ import type { NetbackPort } from '../../src/netif/netback_port.js';
 import { PAGE_RX_FIRST, PAGE_RX_RING, PAGE_TX_RING } from '../../src/netif/netfront_memory.js';
 import { DEFAULT_TRANSFER, TRANSFER_NAMES, type Transfer } from '../../src/transfer/transfer.js';
 import { countersOf } from '../support/drops.js';
+import { tellingLane } from '../support/lane.js';
 import { type Guest, Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
 import { randomSource, seedOf } from '../support/random.js';
@@ -44,12 +45,10 @@ class Ledger {
         this.pulled += result & 0xffff;
         return result;
       },
-      laneRun: (forward, port, max) => {
-        const passed = loops.laneRun(forward, port, max);
+      ...tellingLane(loops, (passed) => {
         this.pulled += passed;
         this.passed += passed;
-        return passed;
-      },
+      }),
       staticAdd: (cache, list, n) => {
         const done = loops.staticAdd(cache, list, n);
         if (done !== 0 && n > 0) this.announced++;

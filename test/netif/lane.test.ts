@@ -17,6 +17,7 @@ import {
 } from '../../src/netif/netfront_memory.js';
 import type { TransferName } from '../../src/transfer/transfer.js';
 import { countersOf, dropsOf } from '../support/drops.js';
+import { tellingLane } from '../support/lane.js';
 import { ALL_FEATURES, type GuestOptions, Machine } from '../support/machine.js';
 import { BROADCAST, blankFrame, macOf, plainFrame } from '../support/packets.js';
 import { pick, type Random, randomSource, seedOf } from '../support/random.js';
@@ -32,11 +33,9 @@ function pair(options: {
   let passed = 0;
   const count = (loops: Loops): Loops => ({
     ...loops,
-    laneRun: (forward, port, max) => {
-      const n = loops.laneRun(forward, port, max);
+    ...tellingLane(loops, (n) => {
       passed += n;
-      return n;
-    },
+    }),
   });
   const machine = new Machine(1 << 29, count);
   const { direct, features = ALL_FEATURES, transfers = ['persistent', 'persistent'], held } = options;

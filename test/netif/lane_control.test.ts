@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Loops } from '../../src/arena/loops.js';
 import { countersOf, dropped } from '../support/drops.js';
+import { tellingLane } from '../support/lane.js';
 import { Machine } from '../support/machine.js';
 import { plainFrame } from '../support/packets.js';
 
@@ -14,11 +15,9 @@ function setUp(transfer: 'persistent' | 'static') {
   let passed = 0;
   const count = (loops: Loops): Loops => ({
     ...loops,
-    laneRun: (forward, port, max) => {
-      const n = loops.laneRun(forward, port, max);
+    ...tellingLane(loops, (n) => {
       passed += n;
-      return n;
-    },
+    }),
   });
   const machine = new Machine(1 << 28, count);
   const a = machine.addBareGuest('a', { transfer });

@@ -10,6 +10,7 @@ import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import type { BareGuest } from '../support/bare_guest.js';
 import { LIST_GREF } from '../support/control_side.js';
 import { countersOf, dropsOf } from '../support/drops.js';
+import { tellingLane } from '../support/lane.js';
 import { type GuestOptions, type HostileGuest, Machine } from '../support/machine.js';
 import { BROADCAST, blankFrame, plainFrame } from '../support/packets.js';
 import { type Random, randomSource, seedOf } from '../support/random.js';
@@ -62,11 +63,9 @@ function laneMachine(): { machine: Machine; passed: () => number } {
   let passed = 0;
   const wrap = (loops: Loops): Loops => ({
     ...loops,
-    laneRun: (forward, port, max) => {
-      const n = loops.laneRun(forward, port, max);
+    ...tellingLane(loops, (n) => {
       passed += n;
-      return n;
-    },
+    }),
   });
   return { machine: new Machine(1 << 29, wrap), passed: () => passed };
 }

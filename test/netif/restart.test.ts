@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { TURN_GENERAL, TURN_MOVED, TURN_PLACE } from '../../assembly/forward_layout.js';
 import { NETIF_RSP_OKAY, NETTXF_more_data } from '../../src/abi/netif.js';
 import { RING_ENTRIES, RING_RSP_PROD } from '../../src/abi/ring.js';
 import type { Loops } from '../../src/arena/loops.js';
@@ -18,6 +19,10 @@ import { type Random, randomSource, seedOf } from '../support/random.js';
 /** Pages of a guest that a back end writes: rings, and what frames are received into (a page a slot). */
 const FIRST = PAGE_TX_RING;
 const PAGES = PAGE_RX_FIRST + 256 - FIRST;
+
+/** Where the rings are in a picture of a queue's memory. */
+const TX = 0;
+const RX = 4096;
 
 /** Takes the picture when the steps that were drawn are done. */
 class Killer {
@@ -48,7 +53,20 @@ class Killer {
     };
     return {
       ...loops,
-      laneRun: (...args) => step(() => loops.laneRun(...args)),
+      laneTurns: (forward, first, count, from, until) => {
+        // One at a time: it dies between two turns, or in the midst of one.
+        for (let at = from, moved = 0; at < until; ) {
+          const dies = this.countdown-- === 0;
+          const before = dies ? this.#images() : [];
+          const seen = loops.laneTurns(forward, first, count, at, at + 1);
+          if (dies) this.image = this.#tearTurn(before, this.#images());
+          moved |= seen & TURN_MOVED;
+          at = seen & TURN_PLACE;
+          if ((seen & TURN_GENERAL) !== 0) return at | moved | TURN_GENERAL;
+          if (at >= until) return until | moved;
+        }
+        return until;
+      },
       netbackPull: (...args) => step(() => loops.netbackPull(...args)),
       netbackPush: (...args) => step(() => loops.netbackPush(...args)),
       netbackCommit: (...args) => step(() => loops.netbackCommit(...args)),
@@ -80,17 +98,34 @@ class Killer {
   /** What stands between the two: some of the entries are written, the index is not. */
   #tear(before: Buffer[], after: Buffer[]): Buffer[] {
     return after.map((now, g) => {
+      for (const ring of [TX, RX]) this.#tearRing(before[g], now, ring);
+      return now;
+    });
+  }
+
+  /** The same of a turn of the direct lane, in which receivers are shown first, in any order, and then the sender. */
+  #tearTurn(before: Buffer[], after: Buffer[]): Buffer[] {
+    const receiving = this.#random(2) === 0;
+    return after.map((now, g) => {
       const then = before[g];
-      for (const ring of [0, 4096]) {
-        const at = ring + RING_RSP_PROD;
-        if (now.readUInt32LE(at) === then.readUInt32LE(at)) continue;
-        this.torn++;
-        now.writeUInt32LE(then.readUInt32LE(at), at);
-        for (let word = ring + RING_ENTRIES; word < ring + 4096; word += 4)
-          if (this.#random(2) === 0) then.copy(now, word, word, word + 4);
+      if (!receiving) this.#tearRing(then, now, TX);
+      else {
+        then.copy(now, TX, TX, TX + 4096);
+        const reached = this.#random(3);
+        if (reached === 0) then.copy(now, RX, RX, RX + 4096);
+        else if (reached === 1) this.#tearRing(then, now, RX);
       }
       return now;
     });
+  }
+
+  #tearRing(then: Buffer, now: Buffer, ring: number): void {
+    const at = ring + RING_RSP_PROD;
+    if (now.readUInt32LE(at) === then.readUInt32LE(at)) return;
+    this.torn++;
+    now.writeUInt32LE(then.readUInt32LE(at), at);
+    for (let word = ring + RING_ENTRIES; word < ring + 4096; word += 4)
+      if (this.#random(2) === 0) then.copy(now, word, word, word + 4);
   }
 }
 

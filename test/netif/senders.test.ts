@@ -7,6 +7,7 @@ import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, option } from '../hook/support/frames.js';
 import { discovery, HOST, MINE, rows, STABLE, THEIRS, V4, V6 } from '../hook/support/senders.js';
 import { countersOf, dropsOf } from '../support/drops.js';
+import { tellingLane } from '../support/lane.js';
 import { type GuestOptions, Machine } from '../support/machine.js';
 
 const VLAN: [number, number] = [0x8100, 7];
@@ -154,11 +155,9 @@ describe('senders above the MAC', () => {
     let passed = 0;
     const count = (loops: Loops): Loops => ({
       ...loops,
-      laneRun: (forward, port, max) => {
-        const n = loops.laneRun(forward, port, max);
+      ...tellingLane(loops, (n) => {
         passed += n;
-        return n;
-      },
+      }),
     });
     const { machine, guest } = setUp({}, count);
     const other = machine.addBareGuest('other', { mac: macBytes(THEIRS) });
