@@ -7,8 +7,8 @@ import { BPF_TCX_INGRESS } from '../abi/bpf.js';
 import { tcxQuery } from '../sys/bpf.js';
 import { SetupError, SysError } from '../sys/errors.js';
 import { linkInfo } from '../sys/netlink.js';
-import { attachClsact } from './attach_clsact.js';
-import { attachTcx } from './attach_tcx.js';
+import { attachClsact, refuseClsact } from './attach_clsact.js';
+import { attachTcx, refuseTcx } from './attach_tcx.js';
 import type { Attachment, Mode, Orders, Programs, Target } from './attachment.js';
 
 const { EINVAL, ENODEV } = constants.errno;
@@ -36,12 +36,22 @@ export function takenOver(name: string | undefined, wanted: Mode | undefined): n
 }
 
 /**
- * Attaches both programs or none. Throws SetupError: the interface is gone, or another netferry is on it;
- * SysError when the kernel refuses.
+ * Attaches both programs or none. Throws SetupError: the interface is gone, or another netferry is on it, whatever way
+ * that attached; SysError when the kernel refuses.
  */
 export function attach(target: Target, programs: Programs, mode: Mode, orders: Orders = {}): Attachment {
+  const [attachOne, refuseOther] =
+    mode === 'tcx' ? ([attachTcx, refuseClsact] as const) : ([attachClsact, refuseTcx] as const);
   try {
-    return mode === 'tcx' ? attachTcx(target, programs, orders) : attachClsact(target, programs, orders);
+    refuseOther(target);
+    const attachment = attachOne(target, programs, orders);
+    try {
+      refuseOther(target); // of two that start at the same moment by different ways, one at least sees the other now
+    } catch (error) {
+      attachment.close();
+      throw error;
+    }
+    return attachment;
   } catch (error) {
     throw goneOr(error, target);
   }

@@ -37,6 +37,7 @@ import {
 
 const HANDLE = 0x4e46_0001;
 const MADE_QDISC = '/qdisc';
+const SIDES: readonly Side[] = ['ingress', 'egress'];
 const PRIORITY_MAX = 0xffff;
 const { EINVAL, ENODEV, ENOENT } = constants.errno;
 
@@ -70,13 +71,21 @@ export function attachClsact(target: Target, programs: Programs, orders: Orders)
     undo();
     throw error;
   }
-  const sides = programs.egress === undefined ? 1 : 2;
+  const sides: readonly Side[] = programs.egress === undefined ? ['ingress'] : ['ingress', 'egress'];
+  // Each side's own list: which kind of qdisc it is would take a dump of all that there are.
+  const isThere = (side: Side) =>
+    listOf(target, side).some((filter) => isOurs(filter) && filter.name === name);
   return {
     mode: 'clsact',
     ifindex: target.ifindex,
-    attached: () => open && ours(target).filter((filter) => filter.name === name).length === sides,
+    attached: () => open && sides.every(isThere),
     close: undo,
   };
+}
+
+/** For who attaches otherwise: takes away what a dead process left. Throws SetupError if its owner lives. */
+export function refuseClsact(target: Target): void {
+  if (removeLeftovers(target)) dropQdisc(target);
 }
 
 function addSide(target: Target, side: Side, fd: number, order: Order, name: string): void {
@@ -101,23 +110,23 @@ function priorityOf(target: Target, side: Side, order: Order): number {
   return other.priority + 1;
 }
 
-/** Everybody's. The old ingress qdisc has one list, and shows it whatever side it is asked for. */
-function filters(target: Target): Filter[] {
-  const sides: readonly Side[] =
-    ingressQdisc(target.ifindex) === 'ingress' ? ['ingress'] : ['ingress', 'egress'];
-  return sides.flatMap((side) => filterList(target.ifindex, side));
-}
-
-/** Filters that bear our handle and name, of whatever process; [] where there is no qdisc or no interface. */
-function ours(target: Target): Filter[] {
+/** Of one side; [] where there is no qdisc or no interface. */
+function listOf({ ifindex }: Target, side: Side): Filter[] {
   try {
-    return filters(target).filter(
-      ({ kind, handle, name }) => kind === 'bpf' && handle === HANDLE && name.startsWith(`${OURS}/`),
-    );
+    return filterList(ifindex, side);
   } catch (error) {
     if (isGone(error)) return [];
     throw error;
   }
+}
+
+/** Filters that bear our handle and name, of whatever process. With the old ingress qdisc each is there twice. */
+function ours(target: Target): Filter[] {
+  return SIDES.flatMap((side) => listOf(target, side)).filter(isOurs);
+}
+
+function isOurs({ kind, handle, name }: Filter): boolean {
+  return kind === 'bpf' && handle === HANDLE && name.startsWith(`${OURS}/`);
 }
 
 /**
@@ -154,7 +163,8 @@ function removeOwn(target: Target, name: string): void {
 /** Unless somebody's filter is in it. */
 function dropQdisc(target: Target): void {
   quietly(() => {
-    if (ingressQdisc(target.ifindex) !== 'clsact' || filters(target).length > 0) return;
+    if (ingressQdisc(target.ifindex) !== 'clsact') return;
+    if (SIDES.some((side) => filterList(target.ifindex, side).length > 0)) return;
     clsactDelete(target.ifindex, target.name);
   });
 }

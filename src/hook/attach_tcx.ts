@@ -1,7 +1,7 @@
 /** Attachment by TCX links: they end with their descriptors, that is, at the latest with the process. */
 import { constants } from 'node:os';
 import { BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_TCX_EGRESS, BPF_TCX_INGRESS } from '../abi/bpf.js';
-import { linkState, programName, tcxLinkCreate, tcxQuery } from '../sys/bpf.js';
+import { linkState, programName, type TcxList, tcxLinkCreate, tcxQuery } from '../sys/bpf.js';
 import { SysError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import {
@@ -14,7 +14,7 @@ import {
   taken,
 } from './attachment.js';
 
-const { ESTALE } = constants.errno;
+const { EINVAL, ESTALE } = constants.errno;
 /** How often we look again when others attach at the same moment. */
 const ATTEMPTS = 16;
 
@@ -47,9 +47,7 @@ export function attachTcx(target: Target, programs: Programs, orders: Orders): A
 function attachSide(target: Target, attachType: number, program: number, order: Order): number {
   for (let attempt = 1; ; attempt++) {
     const { programs, revision } = tcxQuery(target.ifindex, attachType);
-    for (const { id } of programs) {
-      if (programName(id)?.startsWith(OURS)) throw taken(target, `eBPF program ${id}`);
-    }
+    refuseOurs(target, programs);
     try {
       const place = flagsOf(order);
       return tcxLinkCreate(
@@ -60,6 +58,23 @@ function attachSide(target: Target, attachType: number, program: number, order: 
       const stale = error instanceof SysError && error.errno === ESTALE;
       if (!stale || attempt === ATTEMPTS) throw error;
     }
+  }
+}
+
+/** Throws SetupError where a netferry has attached by TCX. On a kernel before that, nobody has. */
+export function refuseTcx(target: Target): void {
+  for (const attachType of [BPF_TCX_INGRESS, BPF_TCX_EGRESS]) {
+    try {
+      refuseOurs(target, tcxQuery(target.ifindex, attachType).programs);
+    } catch (error) {
+      if (!(error instanceof SysError) || error.errno !== EINVAL) throw error;
+    }
+  }
+}
+
+function refuseOurs(target: Target, programs: TcxList['programs']): void {
+  for (const { id } of programs) {
+    if (programName(id)?.startsWith(OURS)) throw taken(target, `eBPF program ${id}`);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { HookOptions } from '../../src/hook/options.js';
 import { type Background, lacking, Place, until } from '../e2e/support/place.js';
 import { Foreign } from './support/foreign.js';
 import { HookProcess, HookRefusal, keeper } from './support/lan.js';
@@ -53,10 +54,10 @@ for (const mode of ['tcx', 'clsact'] as const) {
       return name;
     }
 
-    async function open(uplink: string, options = {}): Promise<HookProcess> {
+    async function open(uplink: string, options: Partial<HookOptions> = {}): Promise<HookProcess> {
       const hook = new HookProcess(host);
       hooks.push(hook);
-      assert.equal(await hook.call('new', { uplink, mode, ...options }), mode);
+      assert.equal(await hook.call('new', { uplink, mode, ...options }), options.mode ?? mode);
       return hook;
     }
 
@@ -142,6 +143,41 @@ for (const mode of ['tcx', 'clsact'] as const) {
       await other.call('addPort', { name });
       await other.call('close');
       assert.deepEqual(await listed(name), NOTHING);
+    });
+
+    test('one netferry an interface, though the other attaches the other way', async () => {
+      const other = mode === 'tcx' ? 'clsact' : 'tcx';
+      const belongs = refusal(/belongs to another netferry already/, /one daemon an interface/);
+      const [name, port, unused] = [await link(), await link(), await link()];
+      const hook = await open(name);
+      await hook.call('addPort', { name: port });
+      const before = [await listed(name), await listed(port)];
+      for (const taken of [name, port]) await assert.rejects(open(taken, { mode: other }), belongs);
+      const second = await open(unused, { mode: other });
+      for (const taken of [name, port])
+        await assert.rejects(second.call('addPort', { name: taken }), belongs);
+      assert.deepEqual([await listed(name), await listed(port)], before, 'the first is untouched');
+      assert.deepEqual(await hook.call('detached'), []);
+      await hook.end('SIGKILL');
+      if (mode === 'tcx') await until('it is gone', async () => (await tcxPrograms(host, port)).length === 0);
+      // What a killed one left on an interface that comes later is no hindrance, and does not stay.
+      await second.call('addPort', { name: port });
+      const theirs = await listed(port);
+      assert.equal(theirs.tcx.length + theirs.filters.ingress.length, 1);
+      await second.call('close');
+      assert.deepEqual([await listed(port), await listed(unused)], [NOTHING, NOTHING]);
+    });
+
+    test('two that start at once by different ways are never both on one uplink', async () => {
+      const name = await link();
+      for (let round = 0; round < 5; round++) {
+        const ways = ['tcx', 'clsact'] as const;
+        const both = await Promise.allSettled(ways.map((way) => open(name, { mode: way })));
+        const there = both.filter(({ status }) => status === 'fulfilled').length;
+        assert.ok(there <= 1, `${there} of them in round ${round}`);
+        for (const one of hooks.splice(-2)) await one.end();
+        assert.deepEqual(await listed(name), NOTHING);
+      }
     });
 
     test('others’ programs stay, and run where they are asked to', async () => {
