@@ -7,7 +7,7 @@
  * says that there is something to read.
  */
 import type { Shard } from '../shard/shard.js';
-import { InterfaceEvents } from '../sys/interface_events.js';
+import { InterfaceChanges, InterfaceEvents } from '../sys/interface_events.js';
 
 /** ms between looks when nothing happens. */
 const POLL = 1000;
@@ -16,11 +16,8 @@ const SETTLE = 5;
 /** ms between looks while things go on changing. */
 const APART = 50;
 
-/**
- * What to do. `changed` holds indexes of interfaces, undefined: any may have; `polled`: a second is over. False: not
- * now, try again.
- */
-export type Look = (changed: ReadonlySet<number> | undefined, polled: boolean) => boolean;
+/** What to do. `changes` undefined: any may have changed; `polled`: a second is over. False: not now, try again. */
+export type Look = (changes: InterfaceChanges | undefined, polled: boolean) => boolean;
 
 export class InterfaceWatch {
   readonly #shard: Shard;
@@ -29,7 +26,7 @@ export class InterfaceWatch {
   readonly #poll: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
   /** Since the last look that was one. */
-  #changed: ReadonlySet<number> | undefined = new Set();
+  #changes: InterfaceChanges | undefined = new InterfaceChanges();
   #last = 0;
   #closed = false;
 
@@ -65,10 +62,10 @@ export class InterfaceWatch {
 
   #run(polled: boolean): boolean {
     this.#last = performance.now();
-    const changed = this.#events.take();
-    this.#changed = changed && this.#changed && new Set([...this.#changed, ...changed]);
-    if (!this.#look(this.#changed, polled)) return false;
-    this.#changed = new Set();
+    const told = this.#events.take(this.#changes ?? new InterfaceChanges());
+    if (!told) this.#changes = undefined;
+    if (!this.#look(this.#changes, polled)) return false;
+    this.#changes = new InterfaceChanges();
     return true;
   }
 }

@@ -4,17 +4,18 @@
  * port, there is no hook and no crossing.
  */
 import { sweepClsact } from '../hook/attach_clsact.js';
-import { usableDevice } from '../hook/device.js';
 import { Hook } from '../hook/hook.js';
 import { SetupError } from '../sys/errors.js';
-import { linkInfo, linkList } from '../sys/netlink.js';
+import type { InterfaceChanges } from '../sys/interface_events.js';
+import { linkInfo } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, UplinkInfo, Vif } from './api.js';
 import { explainAttach } from './attach_error.js';
 import { Crossing } from './crossing.js';
 import { hookCounters, hookDrops } from './hook_counters.js';
+import { InterfaceCare } from './interface_care.js';
 import { InterfaceWatch } from './interface_watch.js';
-import { KernelPort, type Links, UnknownPort } from './kernel_port.js';
+import { KernelPort, UnknownPort } from './kernel_port.js';
 import type { Log } from './log.js';
 import type { KernelOptions } from './options.js';
 import type { Datapath } from './tap.js';
@@ -22,8 +23,6 @@ import { UplinkKeeper } from './uplink_keeper.js';
 
 /** Seconds, as a bridge's. */
 const AGEING = 300;
-/** Ports looked at anyway in a second. */
-const TURN = 32;
 
 export interface KernelNetworkParts {
   readonly datapath: Datapath;
@@ -39,6 +38,7 @@ export class KernelNetwork {
   readonly #parts: KernelNetworkParts;
   readonly #uplink: UplinkKeeper | undefined;
   readonly #ports: KernelPort[] = [];
+  readonly #care: InterfaceCare;
   /** MACs in user space that kernel ports and the wire reach through the crossing. */
   readonly #macs = new Set<string>();
   #hook: Hook | undefined;
@@ -47,16 +47,14 @@ export class KernelNetwork {
   /** Changes are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #busy = 0;
-  /** Where the next look's turn of ports begins. */
-  #turn = 0;
-  /** Of the last look; said once. */
-  #failure = '';
 
   constructor(parts: KernelNetworkParts) {
     this.#parts = parts;
     const { options, host, book, log } = parts;
     if (options.uplink !== undefined) this.#uplink = new UplinkKeeper(options.uplink, book, log);
     else if (host) this.#macs.add(host.mac); // with an uplink, the host is reached through that alone
+    const ageing = options.ageing ?? AGEING;
+    this.#care = new InterfaceCare({ uplink: this.#uplink, ports: this.#ports, ageing, log });
   }
 
   /** Attaches the uplink, if there is one; takes away what a killed daemon left. Throws SetupError; nothing is left then. */
@@ -225,7 +223,7 @@ export class KernelNetwork {
       this.#hook = hook;
       this.#uplink?.adopt(hook);
       this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
-      this.#watch = new InterfaceWatch(datapath.shard, (changed, polled) => this.#look(changed, polled));
+      this.#watch = new InterfaceWatch(datapath.shard, (changes, polled) => this.#lookAfter(changes, polled));
       return { hook };
     } catch (error) {
       await this.#close();
@@ -251,65 +249,11 @@ export class KernelNetwork {
     }
   }
 
-  /** Interfaces go and come; learned MACs grow old. False: something else is going on. */
-  #look(changed: ReadonlySet<number> | undefined, polled: boolean): boolean {
-    const hook = this.#hook;
-    if (!hook) return true;
+  /** False: something else is going on. */
+  #lookAfter(changes: InterfaceChanges | undefined, polled: boolean): boolean {
     if (this.#busy > 0) return false;
-    const failures: string[] = [];
-    // What goes wrong with one thing keeps nothing from the others.
-    const attempt = <T>(act: () => T): T | undefined => {
-      try {
-        return act();
-      } catch (error) {
-        failures.push(error instanceof Error ? error.message : String(error));
-        return undefined;
-      }
-    };
-    const lost = attempt(() => new Set(hook.detached()));
-    const links = attempt(() => new Map(linkList().map((link) => [link.index, link])));
-    if (lost && links) {
-      attempt(() => this.#uplink?.look(hook, lost, links));
-      for (const port of this.#ports) attempt(() => this.#lookAt(port, hook, lost, links));
-    }
-    const turn = polled ? this.#nextTurn(hook) : [];
-    attempt(() => hook.examine(changed && new Set([...changed, ...turn, hook.uplink?.ifindex ?? 0])));
-    const ageing = this.#parts.options.ageing ?? AGEING;
-    if (this.#ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
-    const failure = failures.join('; ');
-    if (failure !== '' && failure !== this.#failure) {
-      this.#parts.log.warn(`looking after interfaces: ${failure}`);
-    }
-    this.#failure = failure;
+    if (this.#hook) this.#care.look(this.#hook, changes, polled);
     return true;
-  }
-
-  /** Indexes of some ports, others each time: what no event tells of is found on them too. */
-  #nextTurn(hook: Hook): number[] {
-    const ports = hook.ports();
-    const first = this.#turn < ports.length ? this.#turn : 0;
-    this.#turn = first + TURN;
-    return ports.slice(first, this.#turn).map(({ ifindex }) => ifindex);
-  }
-
-  #lookAt(port: KernelPort, hook: Hook, lost: ReadonlySet<string>, links: Links): void {
-    const { log } = this.#parts;
-    if (port.isLost(hook, lost, links)) {
-      port.leave(hook, `${port.device} is gone`);
-      log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
-    }
-    if (port.present || !linkInfo(port.device)) return;
-    try {
-      const { index } = usableDevice(port.device, 'port');
-      if (!port.backoff.isDue(index)) return;
-      port.backoff.failed(index); // unless it goes well
-      port.enter(hook);
-      port.backoff.succeeded();
-      log.info(`port ${port.name}: ${port.device} is back`);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      if (port.stillAbsent(why)) log.warn(`port ${port.name}: ${why}`);
-    }
   }
 
   #serially<T>(work: () => Promise<T>): Promise<T> {

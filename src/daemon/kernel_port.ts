@@ -3,7 +3,7 @@ import type { Hook } from '../hook/hook.js';
 import type { LearnedMac } from '../hook/learning.js';
 import { SetupError } from '../sys/errors.js';
 import { parseAddress } from '../sys/inet.js';
-import { type LinkInfo, linkInfo, linkSet } from '../sys/netlink.js';
+import { linkInfo, linkSet } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, Vif } from './api.js';
 import { Backoff } from './backoff.js';
@@ -11,9 +11,6 @@ import { hookCounters } from './hook_counters.js';
 
 /** MACs that a port learns of which nobody said anything. */
 const LEARN_DEFAULT = 1;
-
-/** The interfaces of this namespace, by index. */
-export type Links = ReadonlyMap<number, LinkInfo>;
 
 export class KernelPort {
   readonly name: string;
@@ -29,6 +26,7 @@ export class KernelPort {
   readonly #configured: string;
   /** The hook's number for it; undefined while the interface is absent. */
   #id: number | undefined;
+  #ifindex = 0;
   #absent = '';
 
   /** Claims its MACs and addresses. Throws SetupError; nothing is claimed then. */
@@ -58,6 +56,11 @@ export class KernelPort {
     return this.#id !== undefined;
   }
 
+  /** Of its interface while that is present. */
+  get ifindex(): number {
+    return this.#ifindex;
+  }
+
   get learns(): boolean {
     return this.#learn > 0;
   }
@@ -77,6 +80,7 @@ export class KernelPort {
         linkSet(name, { up: true });
         hook.examine(new Set([link.index]));
       }
+      this.#ifindex = hook.ports().find((port) => port.id === id)?.ifindex ?? 0;
     } catch (error) {
       hook.removePort(id);
       throw error;
@@ -93,19 +97,13 @@ export class KernelPort {
   }
 
   /**
-   * Whether its interface is no port any more, or no longer of this namespace, where its programs would do harm. One
-   * that was renamed is still the same. `lost`: names under which those were attached whose programs are gone.
+   * Follows its interface to a new name. False: that is no port any more, or no longer of this namespace, where its
+   * programs would do harm. `lost`: names under which those were attached whose programs are gone; `now`: the
+   * interface, if it is.
    */
-  isLost(hook: Hook, lost: ReadonlySet<string>, links: Links): boolean {
-    const port = hook.ports().find(({ id }) => id === this.#id);
-    if (!port) return false;
-    const link = links.get(port.ifindex);
-    if (!link || lost.has(port.name)) {
-      this.device = this.#configured;
-      return true;
-    }
-    this.device = link.name;
-    return false;
+  stays(lost: boolean, now: { readonly name: string } | undefined): boolean {
+    this.device = !lost && now ? now.name : this.#configured;
+    return !lost && now !== undefined;
   }
 
   /** Why it could not come back. True when that is news. */

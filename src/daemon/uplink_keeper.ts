@@ -3,11 +3,10 @@ import { usableDevice } from '../hook/device.js';
 import type { Hook } from '../hook/hook.js';
 import { SetupError } from '../sys/errors.js';
 import { unicastFilter } from '../sys/fdb.js';
-import { type LinkInfo, linkInfo, macText } from '../sys/netlink.js';
+import { linkInfo, macText } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { UplinkInfo } from './api.js';
 import { Backoff } from './backoff.js';
-import type { Links } from './kernel_port.js';
 import type { Log } from './log.js';
 
 const OWNER = 'the host';
@@ -18,6 +17,9 @@ const STUCK: Readonly<Record<string, string>> = {
   'rx-vlan-stag-filter':
     'its filter of service VLANs stays on: such frames come in for VLANs of the host only',
 };
+
+/** What an interface is called and has as MAC now. */
+type Link = { readonly name: string; readonly mac: string };
 
 export class UplinkKeeper {
   readonly #configured: string;
@@ -82,12 +84,15 @@ export class UplinkKeeper {
     };
   }
 
-  /** `lost`: interfaces whose programs are gone, by the names they were attached under. */
-  look(hook: Hook, lost: ReadonlySet<string>, links: Links): void {
-    const { uplink } = hook;
-    if (uplink) {
-      const now = links.get(uplink.ifindex);
-      if (now && !lost.has(uplink.name)) {
+  /** Whether it is known by one of these names: that which was asked for, or its last. */
+  isCalled(names: ReadonlySet<string>): boolean {
+    return names.has(this.#name) || names.has(this.#configured);
+  }
+
+  /** `lost`: its programs are gone; `now`: the interface, if it is. */
+  look(hook: Hook, lost: boolean, now: Link | undefined): void {
+    if (hook.uplink) {
+      if (now && !lost) {
         try {
           this.#follow(hook, now);
         } finally {
@@ -154,7 +159,7 @@ export class UplinkKeeper {
   }
 
   /** It is there, perhaps under another name or MAC. */
-  #follow(hook: Hook, now: LinkInfo): void {
+  #follow(hook: Hook, now: Link): void {
     if (now.name !== this.#name) {
       this.#log.info(`uplink ${this.#name} is called ${now.name} now`);
       this.#name = now.name;

@@ -25,6 +25,7 @@ import {
   ingressQdiscs,
   type Side,
 } from '../sys/traffic_control.js';
+import { atExit } from './at_exit.js';
 import {
   type Attachment,
   type Order,
@@ -58,10 +59,10 @@ export function attachClsact(target: Target, programs: Programs, orders: Orders)
   const undo = () => {
     if (!open) return;
     open = false;
-    process.off('exit', undo);
+    forget();
     removeOwn(target, name);
   };
-  process.once('exit', undo);
+  const forget = atExit(undo);
   try {
     addSide(target, 'ingress', programs.ingress, orders.ingress ?? 'first', name);
     if (programs.egress !== undefined) {

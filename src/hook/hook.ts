@@ -121,7 +121,7 @@ export class Hook {
     try {
       this.#maps.setPort(port.id, port.entry());
       for (const mac of macs) this.#giveMac(port, mac);
-      this.#mirrorAddresses(port);
+      port.enterAddresses(this.#maps);
       port.attach(this.#maps, this.#modeOf(port), options.order ?? 'first');
       this.#groups.add(port.id, port.ifindex);
       this.#configure();
@@ -143,7 +143,7 @@ export class Hook {
     const learned = port.learn > 0 ? this.learned() : []; // it takes a walk through all MACs
     for (const { mac, port: owner } of learned) if (owner === id) this.#maps.removeMac(macBytes(mac));
     port.addresses = undefined;
-    this.#mirrorAddresses(port);
+    port.enterAddresses(this.#maps);
     this.#maps.setPort(id, undefined);
     this.#ports.delete(id);
     this.#configure();
@@ -228,19 +228,19 @@ export class Hook {
     }
   }
 
-  /** Names of interfaces whose programs are no longer in place: the interface went, or somebody took them away. */
-  detached(): string[] {
-    const lost = this.ports().filter((port) => port.lost());
-    const names = lost.map(({ name }) => name);
-    return this.#uplink?.attached() === false ? [this.#uplink.name, ...names] : names;
+  /** Of all interfaces, or of these, the indexes of those whose programs are gone: with them, or somebody took them away. */
+  lost(among?: ReadonlySet<number>): Set<number> {
+    const lost = this.#interfaces(among).filter((one) => one.lost());
+    return new Set(lost.map(({ ifindex }) => ifindex));
   }
 
   /** Looks again at which interfaces frames may skip: all, or those with these indexes. */
-  examine(changed?: ReadonlySet<number>): void {
-    const look = ({ ifindex, shortcut }: { ifindex: number; shortcut: Shortcut }) =>
-      (changed?.has(ifindex) ?? true) && shortcut.look(linkDetailsOf(ifindex));
-    if (this.#uplink && look(this.#uplink)) this.#configure();
-    for (const port of this.#ports.values()) if (look(port)) this.#maps.setPort(port.id, port.entry());
+  examine(among?: ReadonlySet<number>): void {
+    for (const one of this.#interfaces(among)) {
+      if (!one.shortcut.look(linkDetailsOf(one.ifindex))) continue;
+      if (one instanceof HookPort) this.#maps.setPort(one.id, one.entry());
+      else this.#configure();
+    }
   }
 
   /** Takes everything away; twice is nothing. */
@@ -256,6 +256,11 @@ export class Hook {
     const port = this.#ports.get(id);
     if (!port) throw new SetupError(`no port ${id}`);
     return port;
+  }
+
+  #interfaces(among: ReadonlySet<number> | undefined): (Uplink | HookPort)[] {
+    const all = [...(this.#uplink ? [this.#uplink] : []), ...this.#ports.values()];
+    return among ? all.filter(({ ifindex }) => among.has(ifindex)) : all;
   }
 
   #freeId(): number {
@@ -308,18 +313,8 @@ export class Hook {
 
   /** The port's entry and addresses, after its MACs or addresses changed. */
   #refresh(port: HookPort): void {
-    this.#mirrorAddresses(port);
+    port.enterAddresses(this.#maps);
     this.#maps.setPort(port.id, port.entry());
-  }
-
-  #mirrorAddresses(port: HookPort): void {
-    const wanted = port.allowed();
-    const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
-    for (const address of wanted) this.#maps.setAddress(port.id, address, true);
-    for (const address of port.entered) {
-      if (!wanted.some((one) => same(one, address))) this.#maps.setAddress(port.id, address, false);
-    }
-    port.entered = wanted;
   }
 
   #dropUplink(): void {

@@ -27,7 +27,7 @@ export class HookPort {
   /** As given; undefined: not checked. */
   addresses: readonly string[] | undefined;
   /** What is in the map for them. */
-  entered: Uint8Array[] = [];
+  #entered: Uint8Array[] = [];
   #attachment: Attachment | undefined;
   /** What a NIC must not do while it is a port. */
   #features: SwitchedOff | undefined;
@@ -82,6 +82,16 @@ export class HookPort {
     const given = this.addresses.map((text) => parseAddress(text).bytes);
     if (!given.some(({ length }) => length === 16)) return given;
     return [...given, ...Array.from(this.macs.values(), linkLocal)];
+  }
+
+  /** Into the map what may be let through now, and out of it what was and may be no longer. */
+  enterAddresses(maps: Maps): void {
+    const wanted = this.allowed();
+    for (const address of wanted) maps.setAddress(this.id, address, true);
+    for (const address of this.#entered) {
+      if (!wanted.some((one) => Buffer.compare(one, address) === 0)) maps.setAddress(this.id, address, false);
+    }
+    this.#entered = wanted;
   }
 
   toString(): string {

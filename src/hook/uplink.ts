@@ -75,8 +75,9 @@ export class Uplink {
     this.#features = new SwitchedOff(this.ifindex, OF_UPLINK);
   }
 
-  attached(): boolean {
-    return this.#attachment.attached();
+  /** Whether its programs are no longer in place. */
+  lost(): boolean {
+    return !this.#attachment.attached();
   }
 
   /** Whether the NIC became promiscuous for us: for want of a unicast filter, or because a port learns. */

@@ -10,11 +10,29 @@ import {
   SOCKADDR_NL_PID,
   SOCKADDR_NL_SIZE,
 } from '../abi/netlink.js';
-import { IFINFO_INDEX, IFINFO_SIZE, RTMGRP_LINK, RTMGRP_TC } from '../abi/rtnetlink.js';
+import {
+  IFINFO_INDEX,
+  IFINFO_SIZE,
+  IFLA_IFNAME,
+  IFLA_LINK,
+  IFLA_LINK_NETNSID,
+  IFLA_MASTER,
+  RTM_DELLINK,
+  RTM_NEWLINK,
+  RTMGRP_LINK,
+  RTMGRP_TC,
+} from '../abi/rtnetlink.js';
 import { AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../abi/socket.js';
 import { SysError } from './errors.js';
 import { check, close, errno, libc } from './libc.js';
-import { decodeMessages, u32, viewOf } from './netlink_codec.js';
+import {
+  decodeAttributes,
+  decodeMessages,
+  type NetlinkMessage,
+  textOf,
+  u32,
+  viewOf,
+} from './netlink_codec.js';
 
 const socket = libc.func('int socket(int family, int type, int protocol)');
 const bind = libc.func('int bind(int fd, void *address, uint32_t length)');
@@ -24,6 +42,14 @@ const recvfrom = libc.func(
 
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
 const DATAGRAM_MAX = 65536;
+
+/** Which interfaces came, went or changed. */
+export class InterfaceChanges {
+  /** Those that stand on another of this namespace (a VLAN's, a macvlan), or belong to a master, tell of that one too. */
+  readonly indexes = new Set<number>();
+  /** What they are called. */
+  readonly names = new Set<string>();
+}
 
 export class InterfaceEvents {
   readonly fd: number;
@@ -44,9 +70,8 @@ export class InterfaceEvents {
     }
   }
 
-  /** Indexes of the interfaces that changed since the last call; undefined: too many to tell. Throws SysError. */
-  take(): Set<number> | undefined {
-    const changed = new Set<number>();
+  /** Adds what changed since the last call; false: too much to tell. Throws SysError. */
+  take(changes: InterfaceChanges): boolean {
     const sender = new Uint8Array(SOCKADDR_NL_SIZE);
     let overrun = false;
     for (;;) {
@@ -55,21 +80,34 @@ export class InterfaceEvents {
       const length = recvfrom(this.fd, this.#buffer, DATAGRAM_MAX, flags, sender, size);
       if (length === -1) {
         const code = errno();
-        if (code === EAGAIN) return overrun ? undefined : changed;
+        if (code === EAGAIN) return !overrun;
         if (code === ENOBUFS) overrun = true;
         else if (code !== EINTR) throw new SysError('recvfrom', code, 'AF_NETLINK');
         continue;
       }
       if (viewOf(sender).getUint32(SOCKADDR_NL_PID, true) !== 0) continue; // not from the kernel
       if (length > DATAGRAM_MAX) overrun = true;
-      for (const { payload } of decodeMessages(this.#buffer.subarray(0, Math.min(length, DATAGRAM_MAX)))) {
-        // struct ifinfomsg and struct tcmsg have the index at the same place.
-        if (payload.length >= IFINFO_SIZE) changed.add(viewOf(payload).getInt32(IFINFO_INDEX, true));
+      for (const message of decodeMessages(this.#buffer.subarray(0, Math.min(length, DATAGRAM_MAX)))) {
+        note(message, changes);
       }
     }
   }
 
   close(): void {
     close(this.fd);
+  }
+}
+
+function note({ type, payload }: NetlinkMessage, changes: InterfaceChanges): void {
+  if (payload.length < IFINFO_SIZE) return;
+  // struct ifinfomsg and struct tcmsg have the index at the same place.
+  changes.indexes.add(viewOf(payload).getInt32(IFINFO_INDEX, true));
+  if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return;
+  const attributes = decodeAttributes(payload.subarray(IFINFO_SIZE));
+  const name = attributes.get(IFLA_IFNAME);
+  if (name) changes.names.add(textOf(name));
+  const lower = attributes.has(IFLA_LINK_NETNSID) ? undefined : attributes.get(IFLA_LINK);
+  for (const other of [lower, attributes.get(IFLA_MASTER)]) {
+    if (other?.length === 4) changes.indexes.add(viewOf(other).getInt32(0, true));
   }
 }

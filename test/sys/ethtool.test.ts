@@ -10,7 +10,7 @@ import { SwitchedOff } from '../../src/hook/switched_off.js';
 import { SysError } from '../../src/sys/errors.js';
 import { features, setFeatures } from '../../src/sys/ethtool.js';
 import { unicastFilter } from '../../src/sys/fdb.js';
-import { InterfaceEvents } from '../../src/sys/interface_events.js';
+import { InterfaceChanges, InterfaceEvents } from '../../src/sys/interface_events.js';
 import { hasSlaves } from '../../src/sys/link_details.js';
 import { linkIndex, linkInfo } from '../../src/sys/netlink.js';
 import { hasEgressChain } from '../../src/sys/nf_tables.js';
@@ -163,15 +163,20 @@ function inside(): void {
 
   test('changes of interfaces and their qdiscs are told by index; nothing is nothing', () => {
     const events = new InterfaceEvents();
-    assert.deepEqual(events.take(), new Set());
+    const taken = () => {
+      const changes = new InterfaceChanges();
+      assert.equal(events.take(changes), true);
+      return [changes.indexes, changes.names];
+    };
+    assert.deepEqual(taken(), [new Set(), new Set()]);
     const indexes = (...names: string[]) => new Set(names.map((name) => linkIndex(name)));
     sh('ip link set v0 mtu 1400');
-    assert.deepEqual(events.take(), indexes('v0'));
+    assert.deepEqual(taken(), [indexes('v0', 'v1'), new Set(['v0'])], 'its other end, too');
     sh('tc qdisc add dev v1 clsact && tc qdisc del dev v1 clsact');
-    assert.deepEqual(events.take(), indexes('v1'));
+    assert.deepEqual(taken(), [indexes('v1'), new Set()]);
     sh('ip link set v0 mtu 1500 && ip link set v1 alias other');
-    assert.deepEqual(events.take(), indexes('v0', 'v1'));
-    assert.deepEqual(events.take(), new Set());
+    assert.deepEqual(taken(), [indexes('v0', 'v1'), new Set(['v0', 'v1'])]);
+    assert.deepEqual(taken(), [new Set(), new Set()]);
     events.close();
   });
 

@@ -16,6 +16,10 @@ function answer(method: string, args: unknown[]): unknown {
     return hook.uplink?.mode;
   }
   if (!hook) throw new Error('no hook');
+  if (method === 'detached') {
+    const [lost, all] = [hook.lost(), [...(hook.uplink ? [hook.uplink] : []), ...hook.ports()]];
+    return all.filter(({ ifindex }) => lost.has(ifindex)).map(({ name }) => name);
+  }
   if (method === 'promiscuous') return hook.uplink?.promiscuous();
   if (method === 'uplinkThrough') return hook.uplink?.shortcut.through;
   if (method === 'portThrough') return hook.ports().find(({ id }) => id === args[0])?.shortcut.through;

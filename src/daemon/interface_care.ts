@@ -1,0 +1,131 @@
+/**
+ * Looking after interfaces: the uplink and the ports go, come, are renamed, and what learning ports learned grows old.
+ * What is told of is looked at at once, and each second the uplink, a turn of the ports, and what is away. All else that
+ * happens in the namespace costs nothing more than hearing of it: a host of containers has many interfaces that are none
+ * of ours.
+ */
+import { usableDevice } from '../hook/device.js';
+import type { Hook } from '../hook/hook.js';
+import type { InterfaceChanges } from '../sys/interface_events.js';
+import { linkDetailsOf } from '../sys/link_details.js';
+import { linkInfo, linkList } from '../sys/netlink.js';
+import type { KernelPort } from './kernel_port.js';
+import type { Log } from './log.js';
+import type { UplinkKeeper } from './uplink_keeper.js';
+
+/** Ports looked at anyway in a second. */
+const TURN = 32;
+
+export interface InterfaceCareParts {
+  readonly uplink: UplinkKeeper | undefined;
+  /** The owner's list, as it is at each look. */
+  readonly ports: readonly KernelPort[];
+  /** Seconds. */
+  readonly ageing: number;
+  readonly log: Log;
+}
+
+export class InterfaceCare {
+  readonly #parts: InterfaceCareParts;
+  /** Where the next look's turn of ports begins. */
+  #turn = 0;
+  /** What went wrong last; said once. */
+  #failure = '';
+
+  constructor(parts: InterfaceCareParts) {
+    this.#parts = parts;
+  }
+
+  /** `changes` undefined: any may have changed; `polled`: a second is over. Throws nothing. */
+  look(hook: Hook, changes: InterfaceChanges | undefined, polled: boolean): void {
+    const { uplink: keeper, ports, ageing, log } = this.#parts;
+    const failures: string[] = [];
+    // What goes wrong with one thing keeps nothing from the others.
+    const attempt = <T>(act: () => T): T | undefined => {
+      try {
+        return act();
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+        return undefined;
+      }
+    };
+    const due = this.#due(hook, changes, polled);
+    const lost = attempt(() => hook.lost(due));
+    const names = changes && attempt(() => this.#names(changes, polled));
+    if (lost) {
+      attempt(() => keeper && this.#lookAtUplink(keeper, hook, lost, due, polled ? undefined : names));
+      for (const port of ports) attempt(() => this.#lookAtPort(port, hook, lost, due, names));
+    }
+    attempt(() => hook.examine(due));
+    if (polled && ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
+    const failure = failures.join('; ');
+    if (failure !== '' && failure !== this.#failure) log.warn(`looking after interfaces: ${failure}`);
+    if (failure !== '' || polled) this.#failure = failure;
+  }
+
+  /** Indexes of interfaces to look at; undefined: all. */
+  #due(hook: Hook, changes: InterfaceChanges | undefined, polled: boolean): Set<number> | undefined {
+    if (!changes) return undefined;
+    if (!polled) return changes.indexes;
+    return new Set([...changes.indexes, ...this.#nextTurn(hook), hook.uplink?.ifindex ?? 0]);
+  }
+
+  /** Under which something came or changed; each second, while ports are away, all that there are. */
+  #names(changes: InterfaceChanges, polled: boolean): ReadonlySet<string> {
+    if (!polled || this.#parts.ports.every((port) => port.present)) return changes.names;
+    return new Set(linkList().map(({ name }) => name));
+  }
+
+  /** Indexes of some ports, others each time: what no event tells of is found on them too. */
+  #nextTurn(hook: Hook): number[] {
+    const ports = hook.ports();
+    const first = this.#turn < ports.length ? this.#turn : 0;
+    this.#turn = first + TURN;
+    return ports.slice(first, this.#turn).map(({ ifindex }) => ifindex);
+  }
+
+  #lookAtUplink(
+    keeper: UplinkKeeper,
+    hook: Hook,
+    lost: ReadonlySet<number>,
+    due: ReadonlySet<number> | undefined,
+    names: ReadonlySet<string> | undefined,
+  ): void {
+    if (hook.uplink) {
+      const { ifindex } = hook.uplink;
+      if (isAmong(due, ifindex)) keeper.look(hook, lost.has(ifindex), linkDetailsOf(ifindex));
+    } else if (!names || keeper.isCalled(names)) keeper.look(hook, true, undefined);
+  }
+
+  #lookAtPort(
+    port: KernelPort,
+    hook: Hook,
+    lost: ReadonlySet<number>,
+    due: ReadonlySet<number> | undefined,
+    names: ReadonlySet<string> | undefined,
+  ): void {
+    const { log } = this.#parts;
+    if (port.present) {
+      if (!isAmong(due, port.ifindex)) return;
+      if (port.stays(lost.has(port.ifindex), linkDetailsOf(port.ifindex))) return;
+      port.leave(hook, `${port.device} is gone`);
+      log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
+    } else if (names && !names.has(port.device)) return;
+    if (!linkInfo(port.device)) return;
+    try {
+      const { index } = usableDevice(port.device, 'port');
+      if (!port.backoff.isDue(index)) return;
+      port.backoff.failed(index); // unless it goes well
+      port.enter(hook);
+      port.backoff.succeeded();
+      log.info(`port ${port.name}: ${port.device} is back`);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      if (port.stillAbsent(why)) log.warn(`port ${port.name}: ${why}`);
+    }
+  }
+}
+
+function isAmong(indexes: ReadonlySet<number> | undefined, index: number): boolean {
+  return indexes?.has(index) ?? true;
+}

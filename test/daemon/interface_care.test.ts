@@ -1,0 +1,175 @@
+/**
+ * What is looked at after interfaces changed, and what is not, in a network namespace of their own: the outer half
+ * runs this same file under unshare(1), the inner half is the tests.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { BPF_TCX_INGRESS } from '../../src/abi/bpf.js';
+import { AddressBook } from '../../src/daemon/addresses.js';
+import { InterfaceCare } from '../../src/daemon/interface_care.js';
+import { KernelPort } from '../../src/daemon/kernel_port.js';
+import { UplinkKeeper } from '../../src/daemon/uplink_keeper.js';
+import type { Mode } from '../../src/hook/attachment.js';
+import { Hook } from '../../src/hook/hook.js';
+import { tcxQuery } from '../../src/sys/bpf.js';
+import { InterfaceChanges, InterfaceEvents } from '../../src/sys/interface_events.js';
+import { linkIndex } from '../../src/sys/netlink.js';
+import { lacking } from '../e2e/support/place.js';
+
+const INSIDE = 'NETFERRY_TEST_NETNS';
+const PORTS = 36;
+
+if (process.env[INSIDE]) for (const mode of ['tcx', 'clsact'] as const) inside(mode);
+else {
+  test('in a fresh network namespace', { skip: lacking('ip', 'tc', 'bpftool', 'unshare') }, () => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env; // or the inner runner would report to the outer's pipe
+    const run = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url)], {
+      encoding: 'utf8',
+      env: { ...env, [INSIDE]: '1' },
+    });
+    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
+    assert.match(run.stdout, /# pass [1-9]|pass [1-9]/);
+  });
+}
+
+function sh(command: string): string {
+  const run = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+  assert.equal(run.status, 0, `${command}: ${run.stderr}`);
+  return run.stdout;
+}
+
+/** Says which interfaces were looked at. */
+class WatchedHook extends Hook {
+  asked: (ReadonlySet<number> | undefined)[] = [];
+  override lost(among?: ReadonlySet<number>): Set<number> {
+    this.asked.push(among);
+    return super.lost(among);
+  }
+}
+
+function inside(mode: Mode): void {
+  describe(mode, () => {
+    const said: string[] = [];
+    const note = (text: string) => void said.push(text);
+    const log = { info: note, warn: note, error: note };
+    let events: InterfaceEvents;
+    let hook: WatchedHook;
+    let ports: KernelPort[];
+    let uplink: UplinkKeeper;
+    let care: InterfaceCare;
+
+    /** As after what happened, or as each second. */
+    const look = (polled = false) => {
+      const changes = new InterfaceChanges();
+      assert.equal(events.take(changes), true);
+      care.look(hook, changes, polled);
+      return changes;
+    };
+
+    beforeEach(() => {
+      const lines = Array.from(
+        { length: PORTS },
+        (_, i) => `link add m${i} group 9 type veth peer name n${i}`,
+      );
+      sh('ip link add up0 type veth peer name wire0');
+      sh(`echo '${lines.join('\n')}' | ip -batch -`);
+      said.length = 0;
+      hook = new WatchedHook({ uplink: 'up0', mode });
+      const book = new AddressBook([]);
+      uplink = new UplinkKeeper('up0', book, log);
+      uplink.adopt(hook);
+      ports = lines.map(
+        (_, i) => new KernelPort({ device: `m${i}`, macs: [`02:00:00:00:00:${16 + i}`] }, book),
+      );
+      for (const port of ports) port.enter(hook);
+      care = new InterfaceCare({ uplink, ports, ageing: 300, log });
+      events = new InterfaceEvents();
+      look();
+      hook.asked = [];
+    });
+    afterEach(() => {
+      events.close();
+      hook.close();
+      sh(
+        'ip -o link | sed -E "s/^[0-9]+: ([^:@]+).*/\\1/" | grep -vx lo | xargs -rn1 ip link del 2>/dev/null; true',
+      );
+    });
+
+    test('interfaces that are none of ours: nothing of ours is looked at', () => {
+      sh('ip link add r1 type veth peer name r2 && ip link set r1 up && ip link set r2 up && ip link del r1');
+      const changes = look();
+      assert.ok(changes.indexes.size >= 2);
+      assert.deepEqual(hook.asked, [changes.indexes]);
+      const ours = new Set([hook.uplink?.ifindex, ...hook.ports().map(({ ifindex }) => ifindex)]);
+      assert.ok([...changes.indexes].every((index) => !ours.has(index)));
+      assert.deepEqual(said, []);
+    });
+
+    test('what is told of is noticed at once: a port’s and the uplink’s new names, their end, their return', () => {
+      sh('ip link set m7 down && ip link set m7 name r7');
+      look();
+      assert.equal(ports[7].device, 'r7');
+      sh('ip link set up0 name r0');
+      look();
+      assert.equal(uplink.name, 'r0');
+      sh('ip link del r7 && ip link del r0');
+      look();
+      assert.equal(ports[7].present, false);
+      assert.equal(ports.filter(({ present }) => present).length, PORTS - 1);
+      assert.equal(hook.uplink, undefined);
+      sh('ip link add r8 type veth peer name r9');
+      look();
+      assert.equal(ports[7].present, false, 'another is not it');
+      sh('ip link add m7 type veth peer name n7 && ip link add up0 type veth peer name wire0');
+      look();
+      assert.equal(ports[7].present, true);
+      assert.equal(uplink.info(hook).absent, null);
+      assert.match(said.join('\n'), /port m7: m7 is back/);
+    });
+
+    test('programs that somebody takes away', () => {
+      const taken = ports[20];
+      const index = linkIndex('m20') ?? 0;
+      if (mode === 'tcx') {
+        const [{ link }] = tcxQuery(index, BPF_TCX_INGRESS).programs;
+        sh(`bpftool link detach id ${link}`);
+        look();
+        assert.deepEqual([...hook.lost()], [index], 'no event tells of it');
+        look(true);
+      } else {
+        sh('tc filter del dev m20 ingress');
+        look();
+      }
+      assert.deepEqual([...hook.lost()], []);
+      assert.match(said.join('\n'), /m20 is gone.*\n.*m20 is back/);
+      assert.equal(taken.present, true);
+    });
+
+    test('more than could be told: all is looked at', () => {
+      sh('ip link set m3 down && ip link set m3 name r3 && ip link del m4');
+      care.look(hook, undefined, false);
+      assert.deepEqual(hook.asked, [undefined]);
+      assert.equal(ports[3].device, 'r3');
+      assert.equal(ports[4].present, false);
+    });
+
+    test('a look each second sees the uplink, a turn of the ports, and what is away', () => {
+      sh('ip link del m4');
+      look();
+      sh('ip link add m4 type veth peer name n4');
+      events.take(new InterfaceChanges()); // as if it had been missed
+      const all = new Set<number>();
+      for (let turn = 0; turn < 2; turn++) {
+        hook.asked = [];
+        look(true);
+        for (const index of hook.asked[0] ?? []) all.add(index);
+        assert.ok(hook.asked[0]?.has(hook.uplink?.ifindex ?? 0));
+        assert.ok((hook.asked[0]?.size ?? PORTS) < PORTS);
+      }
+      for (const { ifindex } of hook.ports()) assert.ok(all.has(ifindex), `${ifindex}`);
+      assert.equal(ports[4].present, true);
+    });
+  });
+}
