@@ -13,6 +13,7 @@ import {
   MAC_PORT,
   MAC_SLOTS,
   PORT_ANY_SOURCE,
+  PORT_BEYOND,
   PORT_CHECKED,
   PORT_COUNTERS,
   PORT_FLAGS,
@@ -21,6 +22,7 @@ import {
   PORT_MAC,
   PORT_SENDERS,
   PORT_SIZE,
+  PORT_THREADS,
   PORT_TOUCHED,
   PORT_WIRE,
   PORT_WIRED,
@@ -79,6 +81,19 @@ export function macRemovePort(fwd: u32, port: u32): void {
   for (let i: u32 = 0; i < <u32>MAC_SLOTS; i++) {
     while (load<u64>(table + i * MAC_ENTRY) != 0 && load<u32>(table + i * MAC_ENTRY, MAC_PORT) == port)
       removeAt(table, i);
+  }
+}
+
+/** Takes one MAC out, if it is `port`'s. */
+export function macRemove(fwd: u32, address: u32, port: u32): void {
+  const table = load<u32>(fwd + FWD_MACS);
+  const key = macKey(address);
+  for (let at = hashOf(key); ; at = (at + 1) & (MAC_SLOTS - 1)) {
+    const found = load<u64>(table + at * MAC_ENTRY);
+    if (found == 0) return;
+    if (found != key) continue;
+    if (load<u32>(table + at * MAC_ENTRY, MAC_PORT) == port) removeAt(table, at);
+    return;
   }
 }
 
@@ -178,15 +193,17 @@ export function dispatch(fwd: u32, list: u32, n: u32): u32 {
     const source = load<u32>(frame + F_SRC);
     const ports = load<u32>(active);
     const apart = isolated(fwd, source);
+    const beyond = load<u32>(portOf(fwd, source), PORT_BEYOND);
     let copies: u32 = 0;
     for (let p: u32 = 0; p < ports; p++) {
       const port = load<u32>(active + 4 + (p << 2));
       if (port == source || load<u32>(portOf(fwd, port), PORT_FLAGS) & PORT_WIRED) continue;
       if (apart && isolated(fwd, port)) continue;
+      if ((beyond & load<u32>(portOf(fwd, port), PORT_THREADS)) != 0) continue; // got it on the thread that it comes from
       used = enlist(fwd, targets, used, port, frame);
       copies++;
     }
-    if (copies == 0) drop(portOf(fwd, source), frame, DROP_EMPTY_GROUP);
+    if (copies == 0 && beyond == 0) drop(portOf(fwd, source), frame, DROP_EMPTY_GROUP);
   }
   store<u32>(targets, used);
   return used;
@@ -209,7 +226,8 @@ function enlist(fwd: u32, targets: u32, used: u32, port: u32, frame: u32): u32 {
 /**
  * All descriptors of a source wait: those for the receiver that keeps the longest waiting are given up when that took
  * more than `limit` ms, so that the source's other frames get through. Counted at the receiver. A port that is joined to
- * one other has no other frames: it waits, and so does who sends to it.
+ * one other has no other frames: it waits, and so does who sends to it. Nor are frames given up for another thread, which takes
+ * them as soon as it has its CPU, and gives up what a receiver there does not take.
  */
 export function relieve(fwd: u32, list: u32, n: u32, now: u32, limit: u32): void {
   const source = load<u32>(load<u32>(list) + F_SRC);
@@ -218,6 +236,7 @@ export function relieve(fwd: u32, list: u32, n: u32, now: u32, limit: u32): void
     const since = load<u32>(load<u32>(list + (i << 2)) + F_SINCE);
     if (since == 0 || now - since <= limit) continue;
     const port = load<u32>(load<u32>(list + (i << 2)) + F_VERDICT);
+    if (load<u32>(portOf(fwd, port), PORT_BEYOND) != 0) continue;
     const counters = load<u32>(portOf(fwd, port), PORT_COUNTERS);
     for (let k = i; k < n; k++) {
       const frame = load<u32>(list + (k << 2));

@@ -11,11 +11,20 @@ export {
   macAdd,
   macKey,
   macLookup,
+  macRemove,
   macRemovePort,
   relieve,
   settleRound,
 } from './forward';
 export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
+export {
+  junctionArm,
+  junctionPublish,
+  junctionPull,
+  junctionPush,
+  junctionRelease,
+  junctionRelieved,
+} from './junction';
 export { lanePassed, laneTurns } from './lane_turns';
 export { grantMark, grantUnmark, mapNext, mapPrepare, mapSettle, mapTargets } from './map';
 export { clearCounters, copyBytes } from './memory';

@@ -3,6 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 import { LEARN_MAX } from '../daemon/api.js';
 import type { DaemonOptions } from '../daemon/options.js';
+import { THREADS_MAX } from '../daemon/options.js';
 import { GUEST_NAME, GUEST_QUEUES_MAX, guestRequest } from '../guest/options.js';
 
 export type TransferName = NonNullable<DaemonOptions['transfer']>;
@@ -118,6 +119,12 @@ export function parseQueues(text: string): number {
   const queues = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (queues >= 1 && queues <= GUEST_QUEUES_MAX) return queues;
   throw new UsageError(`${quote(text)} is not a number of queues`, `from 1 to ${GUEST_QUEUES_MAX}`);
+}
+
+export function parseThreads(text: string): number {
+  const threads = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (threads >= 1 && threads <= THREADS_MAX) return threads;
+  throw new UsageError(`${quote(text)} is not a number of threads`, `from 1 to ${THREADS_MAX}`);
 }
 
 /** Bits and bytes of xl-network-configuration(5)'s rate units, and µs of its intervals. */

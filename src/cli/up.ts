@@ -19,6 +19,7 @@ import {
   parseMtu,
   parsePlatform,
   parseQueues,
+  parseThreads,
   parseTransfer,
   TRANSFERS,
   type TransferName,
@@ -38,6 +39,7 @@ interface UpOptions {
   readonly platform: 'auto' | 'embedded' | 'native';
   readonly closeVifs?: boolean;
   readonly queues?: number;
+  readonly threads?: number;
   readonly logJson?: boolean;
   readonly rootless?: boolean;
 }
@@ -85,6 +87,11 @@ export function addUp(program: Command, attach: Attach): void {
       '--queues <number>',
       'queues that a guest may have (default: as there are CPUs, 4 at most)',
       parseQueues,
+    )
+    .option(
+      '--threads <number>',
+      'datapath threads; a guest’s queues are spread over them (default: 1)',
+      parseThreads,
     )
     .option(
       '--through-uplink',
@@ -181,6 +188,7 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
       platform,
       closeVifs: options.closeVifs === true,
       ...(options.queues === undefined ? {} : { queues: options.queues }),
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
       log: options.logJson ? 'json' : 'pretty',
       rootless: options.rootless === true,
     },

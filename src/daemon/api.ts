@@ -45,12 +45,24 @@ export interface Status {
   readonly guests: number;
   readonly vifs: number;
   readonly transfer: TransferName;
+  /** The datapath's threads. */
+  readonly threads: readonly ThreadInfo[];
   /** How taps are read and written. */
   readonly io: 'io_uring' | 'plain';
   /** Bytes. */
   readonly rss: number;
   /** True when daemon and host port live in a namespace of their own (not root). */
   readonly rootless: boolean;
+}
+
+export interface ThreadInfo {
+  /** Of the ports that it serves, alone or with others. */
+  readonly ports: number;
+  /** Frames that other threads handed it, and that it handed to others. */
+  readonly received: number;
+  readonly handedOver: number;
+  /** Of the latter, those that no other thread took, by reason. */
+  readonly drops: Readonly<Record<string, number>>;
 }
 
 export interface XenInfo {

@@ -4,15 +4,14 @@
  *
  *   vifs ── engine ── nfx0 ── hook ── kernel ports, host, wire
  *
- * The tap can have many queues; queue 0 is the one in use. Its interface speaks for nobody: it has no address, and the
+ * The tap has a queue for each datapath thread. Its interface speaks for nobody: it has no address, and the
  * hook's program takes every frame that comes out of it, so the host's stack sees none.
  */
-import { closeSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { PortCounters } from '../datapath/counters.js';
 import type { Hook } from '../hook/hook.js';
 import { linkInfo, linkSet } from '../sys/netlink.js';
-import { openTap } from '../sys/tun.js';
-import { type AttachedTap, attachTap, type Datapath } from './tap.js';
+import { type AttachedTap, attachTap, createTap, type Datapath } from './tap.js';
 import { Undo } from './undo.js';
 
 /** No frame is too long for it: 64 KiB less an Ethernet header. */
@@ -49,15 +48,14 @@ export class Crossing {
     const close = () => undo.run();
     try {
       const name = freeName();
-      const { fd } = openTap(name, { multiQueue: true });
-      undo.push(() => closeSync(fd));
+      const fds = createTap(datapath, name, undo);
       silence(name);
       linkSet(name, { mtu: MTU, txQueueLen: QUEUE });
       // The hook first: until it is there, the host's stack would answer what comes out of the tap.
       const id = hook.addPort({ name, macs, fallback: true });
       undo.push(() => hook.removePort(id));
       linkSet(name, { up: true });
-      const tap = await attachTap(datapath, { name, fd, uplink: true, isolated }, undo);
+      const tap = await attachTap(datapath, { name, fds, uplink: true, isolated }, undo);
       return new Crossing(name, id, tap, close);
     } catch (error) {
       await close();

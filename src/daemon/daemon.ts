@@ -1,10 +1,9 @@
 /** The daemon: platform, datapath thread, host port, kernel's part, guests and control socket, made and unmade in order. */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PORTS_MAX } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
-import { Shard } from '../shard/shard.js';
+import { Threads } from '../shard/threads.js';
 import { SetupError } from '../sys/errors.js';
 import { DEFAULT_TRANSFER } from '../transfer/transfer.js';
 import { AddressBook } from './addresses.js';
@@ -16,6 +15,7 @@ import {
   type LinkRequest,
   LOCK_FILE,
   type Status,
+  type ThreadInfo,
   type Vif,
 } from './api.js';
 import type { Claim } from './claim.js';
@@ -68,6 +68,7 @@ class RunningDaemon implements Daemon {
   /** Why it closes by itself. */
   #failure: Error | undefined;
   #machine: Machine | undefined;
+  #threads: Threads | undefined;
   #host: HostPort | undefined;
   #kernel: KernelNetwork | undefined;
 
@@ -108,16 +109,18 @@ class RunningDaemon implements Daemon {
     const machine = this.#openMachine(arena);
     this.#machine = machine;
     this.#own(() => machine.close());
-    const shard = new Shard(arena, machine.platform);
-    this.#own(() => shard.close());
-    shard.onFailure = (error) => {
+    const threads = await Threads.open(arena, machine.platform, this.#options.threads ?? 1);
+    this.#threads = threads;
+    this.#own(() => threads.close());
+    this.#mustGoOn();
+    threads.onFailure = (error) => {
       this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
       process.exitCode = 1;
       this.#failure = new SetupError(`the datapath thread failed: ${error.message}`, '', { cause: error });
       void this.close();
     };
-    const ports = new PortIds(PORTS_MAX);
-    const datapath = { arena, shard, ports };
+    const ports = new PortIds(threads.portsMax);
+    const datapath = { arena, threads, ports };
     const kernelOptions = this.#options.kernel ?? {};
     const book = new AddressBook(host?.addresses ?? []);
     if (host) {
@@ -144,7 +147,7 @@ class RunningDaemon implements Daemon {
 
     await machine.open({
       options: this.#options,
-      vifs: new Vifs(arena, machine.platform, shard, ports),
+      vifs: new Vifs(arena, machine.platform, threads, ports),
       book,
       log: this.#log,
       mtu: this.#options.guestMtu ?? host?.mtu ?? kernel.mtu,
@@ -210,10 +213,25 @@ class RunningDaemon implements Daemon {
       guests: this.#machine?.guestCount ?? 0,
       vifs: this.vifs().length,
       transfer: this.#machine?.transfer ?? DEFAULT_TRANSFER,
+      threads: this.#threadInfos(),
       io: host?.io ?? this.#kernel?.crossing?.io ?? 'plain',
       rss: process.memoryUsage.rss(),
       rootless: this.#options.rootless,
     };
+  }
+
+  #threadInfos(): ThreadInfo[] {
+    const threads = this.#threads;
+    if (!threads) return [];
+    return threads.shards.map((_, thread) => {
+      const { in: received, out: handedOver, drops } = threads.junctionCounters(thread);
+      return {
+        ports: threads.partsOn(thread),
+        received: received.frames,
+        handedOver: handedOver.frames,
+        drops,
+      };
+    });
   }
 
   vifs(): Vif[] {

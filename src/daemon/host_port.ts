@@ -1,12 +1,11 @@
 /** The host's own place in the network: a tap in the daemon's network namespace, attached like any other port. */
-import { closeSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { PortCounters } from '../datapath/counters.js';
 import { SetupError } from '../sys/errors.js';
 import { addressAdd, linkInfo, linkSet } from '../sys/netlink.js';
-import { openTap } from '../sys/tun.js';
 import { lastingMac, parseMac } from './addresses.js';
 import type { HostOptions } from './options.js';
-import { type AttachedTap, attachTap, type Datapath } from './tap.js';
+import { type AttachedTap, attachTap, createTap, type Datapath } from './tap.js';
 import { Undo } from './undo.js';
 
 /** Which machine this is; else which boot of it. */
@@ -62,12 +61,11 @@ export class HostPort {
     const undo = new Undo();
     const close = () => undo.run();
     try {
-      const { fd } = openTap(name);
-      undo.push(() => closeSync(fd));
+      const fds = createTap(datapath, name, undo);
       linkSet(name, { mac, mtu: options.mtu });
       linkSet(name, { up: true });
       for (const address of options.addresses) addressAdd(name, address);
-      const tap = await attachTap(datapath, { name, fd, mac: parseMac(mac), isolated }, undo);
+      const tap = await attachTap(datapath, { name, fds, mac: parseMac(mac), isolated }, undo);
       return new HostPort(options, mac, tap, close);
     } catch (error) {
       await close();

@@ -4,6 +4,8 @@ import type { Mode } from '../hook/attachment.js';
 import type { TransferName } from '../transfer/transfer.js';
 import type { PlatformKind } from '../xen/platform.js';
 
+export { THREADS_MAX } from '../shard/spec.js';
+
 export interface DaemonOptions {
   /** Runtime directory, private to the user; sockets live there while the daemon runs. */
   readonly directory: string;
@@ -21,6 +23,8 @@ export interface DaemonOptions {
   readonly closeVifs?: boolean;
   /** Queues that a guest may have; default: as there are CPUs, four at most. */
   readonly queues?: number;
+  /** Datapath threads; default: one. */
+  readonly threads?: number;
   readonly log: 'json' | 'pretty';
   /** The daemon runs in user and network namespaces of its own. */
   readonly rootless: boolean;

@@ -1,10 +1,12 @@
-/** A tap of the daemon's own as a port of the datapath. */
+/** A tap of the daemon's own as a port of the datapath: a queue of it for each thread. */
+import { closeSync } from 'node:fs';
 import { HEADER_READ } from '../../assembly/tap_layout.js';
 import type { Arena } from '../arena/arena.js';
 import { type PortCounters, readCounters } from '../datapath/counters.js';
 import { PORT_BLOCK } from '../datapath/frames.js';
-import type { Shard } from '../shard/shard.js';
 import type { TapSpec } from '../shard/spec.js';
+import type { Threads } from '../shard/threads.js';
+import { openTap, openTapQueue } from '../sys/tun.js';
 import { fillBuffers, stackSize, TAP_MEMORY } from '../tap/tap_port.js';
 import type { Undo } from './undo.js';
 import type { PortIds } from './vifs.js';
@@ -15,7 +17,7 @@ const BUFFERS = 96;
 /** Where ports are made. */
 export interface Datapath {
   readonly arena: Arena;
-  readonly shard: Shard;
+  readonly threads: Threads;
   readonly ports: PortIds;
 }
 
@@ -24,10 +26,28 @@ export interface AttachedTap {
   readonly counters: () => PortCounters;
 }
 
-/** Attaches an open tap, which stays the caller's. What was made is taken back by `undo`, also when this throws. */
+/** Creates a tap with a queue for each thread; descriptors that `undo` closes. Throws as openTap. */
+export function createTap({ threads }: Datapath, name: string, undo: Undo): number[] {
+  const multiQueue = threads.shards.length > 1;
+  const fds: number[] = [];
+  undo.push(() => {
+    for (const fd of fds) closeSync(fd);
+  });
+  fds.push(openTap(name, { multiQueue }).fd);
+  while (fds.length < threads.shards.length) fds.push(openTapQueue(name));
+  return fds;
+}
+
+/**
+ * Attaches a tap by its queues (createTap), which stay the caller's. What was made is taken back by `undo`, also when this
+ * throws.
+ */
 export async function attachTap(
-  { arena, shard, ports }: Datapath,
-  tap: Pick<TapSpec, 'name' | 'fd' | 'mac' | 'uplink' | 'isolated'>,
+  { arena, threads, ports }: Datapath,
+  {
+    fds,
+    ...tap
+  }: Pick<TapSpec, 'name' | 'mac' | 'uplink' | 'isolated'> & { readonly fds: readonly number[] },
   undo: Undo,
 ): Promise<AttachedTap> {
   const allocate = (bytes: number) => {
@@ -35,14 +55,18 @@ export async function attachTap(
     undo.push(() => arena.free(address, bytes));
     return address;
   };
-  const block = allocate(PORT_BLOCK);
-  const memory = allocate(TAP_MEMORY);
-  const buffers = allocate(stackSize(BUFFERS));
-  fillBuffers(arena, buffers, allocate(BUFFERS * 65536), BUFFERS);
   const id = ports.take();
   undo.push(() => ports.give(id));
-  const spec = { ...tap, kind: 'tap', id, block, memory, buffers, header: HEADER_READ } as const;
-  const { io = 'plain' } = await shard.attach(spec);
-  undo.push(() => shard.detach(id));
-  return { io, counters: () => readCounters(arena, block) };
+  const parts = fds.map((fd, thread) => {
+    const block = allocate(PORT_BLOCK);
+    const memory = allocate(TAP_MEMORY);
+    const buffers = allocate(stackSize(BUFFERS));
+    fillBuffers(arena, buffers, allocate(BUFFERS * 65536), BUFFERS);
+    const spec: TapSpec = { ...tap, kind: 'tap', id, fd, block, memory, buffers, header: HEADER_READ };
+    return { thread, spec };
+  });
+  const { io = 'plain' } = await threads.attach(id, tap.mac, parts);
+  undo.push(() => threads.detach(id));
+  const blocks = parts.map(({ spec }) => spec.block);
+  return { io, counters: () => readCounters(arena, ...blocks) };
 }

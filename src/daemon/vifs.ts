@@ -4,36 +4,29 @@ import { NB_RX_CONS, NB_RX_RING, NB_STALLED, UNSTALL_SLOTS } from '../../assembl
 import { RING_REQ_PROD } from '../abi/ring.js';
 import type { Arena } from '../arena/arena.js';
 import { FENCE_NAMES, type PortCounters, readCounters } from '../datapath/counters.js';
-import { PORT_BLOCK } from '../datapath/frames.js';
 import type { FrontendKeys, FrontendSettings } from '../netif/frontend_keys.js';
-import {
-  BOUNCE_SIZE,
-  netbackCounters,
-  netbackMemory,
-  queueState,
-  setMulticastControl,
-  setXdpHeadroom,
-} from '../netif/netback_memory.js';
+import { queueState, setMulticastControl, setXdpHeadroom } from '../netif/netback_memory.js';
 import type { VifConnector, VifIdentity } from '../netif/vif_connector.js';
-import type { Shard } from '../shard/shard.js';
+import type { Threads } from '../shard/threads.js';
 import { SetupError } from '../sys/errors.js';
-import { MAP_TABLES, MAP_WINDOW } from '../transfer/map.js';
-import { cacheTables } from '../transfer/persistent.js';
+import { MAP_WINDOW } from '../transfer/map.js';
 import { DEFAULT_TRANSFER, type TransferName } from '../transfer/transfer.js';
 import type { Platform } from '../xen/platform.js';
 import { parseMac } from './addresses.js';
 import { CacheBudget } from './cache_budget.js';
 import { Undo } from './undo.js';
+import { partCounters, queueCountersOf, separable, type VifCommons, vifPart } from './vif_parts.js';
 
 /** Pages of the arena that views of domains leave to rings, descriptors and caches of vifs to come. */
 const VIEW_RESERVE = 2 ** 18;
 
 interface Connected {
   readonly port: number;
-  /** Counter blocks: the port's, then those of its queues where there are several. */
+  /** Counter blocks: their sum is the vif's; and each queue's. */
   readonly counters: readonly number[];
-  /** The vif's private state, and within it each queue's (NB_*). */
-  readonly memory: number;
+  readonly queueCounters: readonly number[];
+  /** The private state of each of its parts, and within them the queues' (NB_*). */
+  readonly memories: readonly number[];
   readonly queues: readonly number[];
   settings: FrontendSettings;
   readonly transfer: TransferName;
@@ -53,21 +46,21 @@ export class Vifs implements VifConnector {
   transferOf: (vif: VifIdentity, keys: FrontendKeys) => TransferName = () => DEFAULT_TRANSFER;
   readonly #arena: Arena;
   readonly #platform: Platform;
-  readonly #shard: Shard;
+  readonly #threads: Threads;
   readonly #ports: PortIds;
   readonly #connected = new Map<string, Connected>();
   /** Domains that made signals of ours wait. */
   readonly #wary = new Set<number>();
   readonly #caches = new CacheBudget();
 
-  constructor(arena: Arena, platform: Platform, shard: Shard, ports: PortIds) {
+  constructor(arena: Arena, platform: Platform, threads: Threads, ports: PortIds) {
     this.#arena = arena;
     this.#platform = platform;
-    this.#shard = shard;
+    this.#threads = threads;
     this.#ports = ports;
-    shard.onFenced = (port, why) => this.#fenced(port, why);
-    shard.onBlocked = (fd) => this.#blocked(fd);
-    shard.onSlowed = (fd) => this.#slowed(fd);
+    threads.onFenced = (port, why) => this.#fenced(port, why);
+    threads.onBlocked = (fd) => this.#blocked(fd);
+    threads.onSlowed = (fd) => this.#slowed(fd);
   }
 
   /** A vif whose link is down is left alone: nothing of its guest is mapped, and its frames stay where they are. */
@@ -93,9 +86,11 @@ export class Vifs implements VifConnector {
     const connected = this.#connected.get(keyOf(vif));
     if (!connected) return;
     const { multicastControl, xdpHeadroom } = settings;
-    if (multicastControl !== connected.settings.multicastControl)
-      setMulticastControl(this.#arena, connected.memory, multicastControl);
-    setXdpHeadroom(this.#arena, connected.memory, xdpHeadroom);
+    const [memory, ...others] = connected.memories;
+    // A vif in several parts has no common list of groups, and goes on getting them all.
+    if (others.length === 0 && multicastControl !== connected.settings.multicastControl)
+      setMulticastControl(this.#arena, memory, multicastControl);
+    for (const each of connected.memories) setXdpHeadroom(this.#arena, each, xdpHeadroom);
     connected.settings = settings;
   }
 
@@ -123,8 +118,8 @@ export class Vifs implements VifConnector {
 
   /** The same of each of its queues, where there are several. */
   queueCounters(domid: number, handle: number): { queues?: PortCounters[] } {
-    const [, ...queues] = this.#connected.get(`${domid}/${handle}`)?.counters ?? [];
-    return queues.length > 0 ? { queues: queues.map((address) => readCounters(this.#arena, address)) } : {};
+    const queues = this.#connected.get(`${domid}/${handle}`)?.queueCounters ?? [];
+    return queues.length > 1 ? { queues: queues.map((address) => readCounters(this.#arena, address)) } : {};
   }
 
   async #attach(
@@ -133,10 +128,9 @@ export class Vifs implements VifConnector {
     resumed: boolean,
     undo: Undo,
   ): Promise<Omit<Connected, 'release'>> {
-    const { domid } = vif;
+    const { domid, name } = vif;
     const domain = this.#platform.domain(domid);
     if (!domain) throw new SetupError(`vif ${domid}/${vif.handle}: no domain ${domid}`);
-    const { name } = vif;
     // First, so that nobody takes its first frames for a stranger's; and it may have to wait.
     this.onVif(vif, true);
     undo.push(() => this.onVif(vif, false));
@@ -150,77 +144,93 @@ export class Vifs implements VifConnector {
       this.#platform.grants.map(domid, references, address, true);
       undo.push(() => this.#platform.grants.unmap(domid, references, address));
     };
-    const bind = (remote: number) => {
-      const local = this.#shard.events.bindInterdomain(domid, remote);
-      undo.push(() => this.#shard.events.unbind(local));
-      return this.#shard.events.channel(local);
+    const bind = (remote: number, thread: number) => {
+      const { events } = this.#threads.shards[thread];
+      const local = events.bindInterdomain(domid, remote);
+      undo.push(() => events.unbind(local));
+      return events.channel(local);
     };
+    const wanted = this.transferOf(vif, keys);
+    const threads = this.#threads.place(separable(vif, keys, wanted) ? keys.queues.length : 1);
     const queues = keys.queues.map(({ txRef, rxRef, eventPorts }, q) => {
       const txRing = rings + 2 * q * PAGE_SIZE;
       map([txRef, rxRef], txRing);
-      const channels = eventPorts.map(bind);
+      const channels = eventPorts.map((port) => bind(port, threads[q % threads.length]));
       this.#platform.wakeOnUnmap(txRing, channels[0].port);
       return { txRing, rxRing: txRing + PAGE_SIZE, channels };
     });
     const controlRing = rings + 2 * queues.length * PAGE_SIZE;
     if (keys.control) map([keys.control.ref], controlRing);
-    const control = keys.control && { ring: controlRing, channel: bind(keys.control.eventPort) };
-    const block = allocate(PORT_BLOCK, 'descriptors');
+    const control = keys.control && { ring: controlRing, channel: bind(keys.control.eventPort, threads[0]) };
     const port = this.#ports.take();
     undo.push(() => this.#ports.give(port));
-    const { transfer, capacity } = this.#cacheFor(vif, keys, undo);
+    const { transfer, capacity } = this.#cachesFor(vif, wanted, threads.length, undo);
     if (transfer === 'grant-copy') domain.openView(VIEW_RESERVE); // without it grant copies are system calls
-    const tables = transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
-    const memory = allocate(netbackMemory(queues.length), 'state');
-    await this.#shard.attach({
-      kind: 'netback',
+    const mac = parseMac(vif.mac);
+    const common: VifCommons = {
       id: port,
       name,
-      mac: parseMac(vif.mac),
+      mac,
       domid,
-      queues,
       features: keys.features,
-      block,
-      memory,
-      bounce: allocate(BOUNCE_SIZE, 'private copies'),
       control,
       ...keys.settings,
+      // Which groups it had listed, its last back end alone knew: it gets them all.
+      multicastControl: keys.settings.multicastControl && !resumed,
       wary: this.#wary.has(domid),
       rate: vif.config.rate,
       addresses: vif.config.addresses,
-      // Which groups it had listed, its last back end alone knew: it gets them all.
-      multicastControl: keys.settings.multicastControl && !resumed,
       resumed,
       transfer,
-      cache: {
-        window: capacity && allocate(capacity * PAGE_SIZE, 'mapping cache'),
-        tables: capacity && allocate(tables, 'mapping cache'),
-        capacity,
-        grants: domain.grants,
-        ramFd: domain.ramFd,
-      },
+    };
+    const parts = threads.map((thread, t) => {
+      const own = queues.filter((_, q) => q % threads.length === t);
+      return { thread, spec: vifPart(common, own, { domain, capacity, allocate }) };
     });
-    undo.push(() => this.#shard.detach(port));
+    await this.#threads.attach(port, mac, parts);
+    undo.push(() => this.#threads.detach(port));
     const channels = queues.flatMap((queue) => queue.channels);
     if (control) channels.push(control.channel);
-    const notifyFds = channels.map((channel) => channel.notifyFd);
-    const counters = netbackCounters(block, memory, queues.length);
-    const states = queues.map((_, q) => queueState(memory, queues.length, q));
-    return { port, counters, memory, queues: states, settings: keys.settings, transfer, notifyFds };
+    return {
+      port,
+      counters: parts.flatMap(({ spec }) => partCounters(spec)),
+      queueCounters: queues.map((_, q) =>
+        queueCountersOf(parts[q % parts.length].spec, Math.floor(q / parts.length)),
+      ),
+      memories: parts.map(({ spec }) => spec.memory),
+      queues: parts.flatMap(({ spec }) =>
+        spec.queues.map((_, q) => queueState(spec.memory, spec.queues.length, q)),
+      ),
+      settings: keys.settings,
+      transfer,
+      notifyFds: channels.map((channel) => channel.notifyFd),
+    };
   }
 
-  /** A vif's transfer, and the pages of its cache. Where all caches together are as large as they may be, its pages are copied by grant. */
-  #cacheFor(vif: VifIdentity, keys: FrontendKeys, undo: Undo): { transfer: TransferName; capacity: number } {
-    const transfer = this.transferOf(vif, keys);
+  /**
+   * A vif's transfer, and the pages of its caches, one for each part. Where all caches together are as large as they may be,
+   * its pages are copied by grant.
+   */
+  #cachesFor(
+    vif: VifIdentity,
+    transfer: TransferName,
+    parts: number,
+    undo: Undo,
+  ): { transfer: TransferName; capacity: number } {
     if (transfer === 'map') return { transfer, capacity: MAP_WINDOW };
     if (transfer !== 'persistent' && transfer !== 'static') return { transfer, capacity: 0 };
-    const capacity = this.#caches.take(transfer);
-    if (capacity === 0) {
-      this.onCrowded(vif, transfer);
-      return { transfer: 'grant-copy', capacity };
+    const capacities = Array.from({ length: parts }, () => this.#caches.take(transfer));
+    const giveBack = () => {
+      for (const each of capacities) this.#caches.give(each);
+    };
+    const capacity = Math.min(...capacities);
+    if (capacity > 0) {
+      undo.push(giveBack);
+      return { transfer, capacity };
     }
-    undo.push(() => this.#caches.give(capacity));
-    return { transfer, capacity };
+    giveBack();
+    this.onCrowded(vif, transfer);
+    return { transfer: 'grant-copy', capacity };
   }
 
   /** Whatever event channels it comes with next: they are signalled so that it cannot do it again. */

@@ -37,6 +37,13 @@ export interface AttachOptions {
   readonly anySource?: boolean;
   /** Exchanges no frames with other isolated ports. */
   readonly isolated?: boolean;
+  /**
+   * Of several datapath threads, those that have a part of this port, a bit each. A group frame reaches all parts as one: whoever
+   * has a part on the thread where the frame came in got it there.
+   */
+  readonly threads?: number;
+  /** Of a junction: the bit of the thread at its other end. */
+  readonly beyond?: number;
 }
 
 export class Engine {
@@ -75,10 +82,9 @@ export class Engine {
 
   /** False when another port has that MAC; the port is then not attached. */
   attach(port: Port, options: AttachOptions = {}): boolean {
-    const { mac, anySource = false, isolated = false } = options;
+    const { mac, ...rest } = options;
     const { senders = 0, direct = 0 } = port;
-    const limits = { anySource, isolated, senders };
-    if (!this.forwarding.attach(port.id, port.counters, mac, limits)) return false;
+    if (!this.forwarding.attach(port.id, port.counters, mac, { ...rest, senders })) return false;
     this.#ports[port.id] = port;
     this.forwarding.direct(port.id, direct, !port.inspected);
     this.#active = [...this.#active, port];

@@ -14,6 +14,7 @@ import {
   MAC_TABLE_SIZE,
   PORT_ANY_SOURCE,
   PORT_ATTACHED,
+  PORT_BEYOND,
   PORT_CHECKED,
   PORT_COUNTERS,
   PORT_DIRECT,
@@ -25,6 +26,7 @@ import {
   PORT_MAC,
   PORT_SENDERS,
   PORT_SIZE,
+  PORT_THREADS,
   PORT_TOUCHED,
   PORT_WIRE,
   PORT_WIRED,
@@ -47,6 +49,15 @@ export const FORWARDING_SIZE =
   5 * TARGETS_SIZE +
   SHOWN_SIZE +
   PORTS_MAX * PORT_LIST_SIZE;
+
+/** What a port may do, see `attach`. */
+interface Limits {
+  readonly anySource?: boolean;
+  readonly isolated?: boolean;
+  readonly senders?: number;
+  readonly threads?: number;
+  readonly beyond?: number;
+}
 
 export class Forwarding {
   /** Address of the state, for the loops. */
@@ -94,15 +105,10 @@ export class Forwarding {
   /**
    * A port that sends from `mac` (6 bytes) only, or, with `anySource`, from any. Isolated ones exchange no frames with
    * each other. `senders`: address of the IP addresses it may be sender of, if that is checked. False: the MAC is
-   * another's.
+   * another's. `threads`, `beyond`: where there are several datapath threads, see AttachOptions.
    */
-  attach(
-    id: number,
-    counters: number,
-    mac: Uint8Array | undefined,
-    limits: { readonly anySource?: boolean; readonly isolated?: boolean; readonly senders?: number } = {},
-  ): boolean {
-    const { anySource = false, isolated = false, senders = 0 } = limits;
+  attach(id: number, counters: number, mac: Uint8Array | undefined, limits: Limits = {}): boolean {
+    const { anySource = false, isolated = false, senders = 0, threads = 0, beyond = 0 } = limits;
     const record = this.#record(id);
     if (mac) {
       this.#arena.u8.set(mac, this.#scratch);
@@ -118,6 +124,8 @@ export class Forwarding {
         (senders === 0 ? 0 : PORT_CHECKED),
     );
     this.#set(record + PORT_SENDERS, senders);
+    this.#set(record + PORT_THREADS, threads);
+    this.#set(record + PORT_BEYOND, beyond);
     const n = this.#arena.u32[this.#active / 4];
     this.#arena.u32[this.#active / 4 + 1 + n] = id;
     this.#arena.u32[this.#active / 4] = n + 1;
@@ -173,6 +181,17 @@ export class Forwarding {
     for (let i = u32[count]; i > 0; i--)
       u32[(this.#ports + u32[count + i] * PORT_SIZE + PORT_TOUCHED) / 4] = 0;
     u32[count] = 0;
+  }
+
+  /** What is for `mac` (6 bytes) goes to an attached port whose own it is not. False: somebody has it. */
+  route(mac: Uint8Array, id: number): boolean {
+    this.#arena.u8.set(mac, this.#scratch);
+    return this.#loops.macAdd(this.address, this.#scratch, id) !== 0;
+  }
+
+  unroute(mac: Uint8Array, id: number): void {
+    this.#arena.u8.set(mac, this.#scratch);
+    this.#loops.macRemove(this.address, this.#scratch, id);
   }
 
   /** Joins two attached ports: what one receives the other gets, unseen. */

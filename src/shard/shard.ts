@@ -90,9 +90,21 @@ export class Shard<E extends EventChannels = EventChannels> {
     return this.#share.events;
   }
 
-  /** Resolves when the port takes part; a tap's answer says how it is read and written. */
-  attach(spec: PortSpec): Promise<{ io?: 'io_uring' | 'plain' }> {
-    return this.#ask({ op: 'attach', spec });
+  /**
+   * Resolves when the port takes part; a tap's answer says how it is read and written. `threads`: of several, those that
+   * have a part of it, a bit each.
+   */
+  attach(spec: PortSpec, threads = 0): Promise<{ io?: 'io_uring' | 'plain' }> {
+    return this.#ask({ op: 'attach', spec, threads });
+  }
+
+  /** Frames for `mac` go to port `id`, whose own it is not. Rejects when the MAC is known already. */
+  async route(mac: Uint8Array, id: number): Promise<void> {
+    await this.#ask({ op: 'route', mac, id });
+  }
+
+  async unroute(mac: Uint8Array, id: number): Promise<void> {
+    await this.#ask({ op: 'unroute', mac, id });
   }
 
   /** Resolves when the thread touches nothing of that port any more. */

@@ -77,7 +77,24 @@ export interface NetfrontSpec {
   readonly channels: readonly Channel[];
 }
 
-export type PortSpec = TapSpec | NetbackSpec | NetfrontSpec;
+/** The way to another datapath thread. */
+export interface JunctionSpec {
+  readonly kind: 'junction';
+  readonly id: number;
+  readonly name: string;
+  readonly block: number;
+  readonly outbox: number;
+  readonly inbox: number;
+  readonly waitFd: number;
+  readonly notifyFd: number;
+  /** The other thread's bit. */
+  readonly beyond: number;
+}
+
+export type PortSpec = TapSpec | NetbackSpec | NetfrontSpec | JunctionSpec;
+
+/** Threads of one datapath: a junction of theirs is a megabyte, and there is one for each pair, each way. */
+export const THREADS_MAX = 16;
 
 /** How the thread starts. */
 export interface ShardStart {
@@ -95,7 +112,15 @@ export interface ShardStart {
 export const HEARTBEAT_SIZE = 12;
 
 export type ShardRequest =
-  | { readonly op: 'attach'; readonly sequence: number; readonly spec: PortSpec }
+  /** `threads`: where there are several, those that have a part of this port, a bit each. */
+  | { readonly op: 'attach'; readonly sequence: number; readonly spec: PortSpec; readonly threads: number }
+  /** Frames for this MAC go to an attached port whose own it is not; and no more. */
+  | {
+      readonly op: 'route' | 'unroute';
+      readonly sequence: number;
+      readonly mac: Uint8Array;
+      readonly id: number;
+    }
   | { readonly op: 'detach'; readonly sequence: number; readonly id: number }
   | { readonly op: 'wire'; readonly sequence: number; readonly a: number; readonly b: number }
   /** A descriptor of the owner's: whenever it gets something to read, the owner is told. */

@@ -6,30 +6,23 @@
 import { setFlagsFromString } from 'node:v8';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { C_BLOCKED } from '../../assembly/counters.js';
-import { DOM_SIZE, NO_FRAME } from '../../assembly/grant_layout.js';
+import { NO_FRAME } from '../../assembly/grant_layout.js';
 import { F_SRC } from '../../assembly/layout.js';
 import { Arena } from '../arena/arena.js';
 import { instantiateLoops } from '../arena/loops.js';
 import { countUp } from '../datapath/counters.js';
 import { Engine } from '../datapath/engine.js';
 import type { Port } from '../datapath/port.js';
-import { NetbackPort } from '../netif/netback_port.js';
-import type { Notify } from '../netif/netback_queue.js';
-import { NetfrontPort } from '../netif/netfront_port.js';
 import { Epoll } from '../sys/epoll.js';
 import { clear } from '../sys/eventfd.js';
 import { batchPolicy, nice } from '../sys/sched.js';
 import { TapPort } from '../tap/tap_port.js';
-import { GrantCopy } from '../transfer/grant_copy.js';
-import { MapUnmap } from '../transfer/map.js';
-import { Persistent } from '../transfer/persistent.js';
-import { Static } from '../transfer/static.js';
-import type { Transfer } from '../transfer/transfer.js';
 import { EmbeddedThread } from '../xen/embedded/thread.js';
 import { type Channel, EVENTS_TOKEN } from '../xen/event_channels.js';
 import { NativeThread } from '../xen/native/thread.js';
 import type { ThreadPlatform, ThreadStart } from '../xen/platform.js';
-import type { NetbackSpec, NetfrontSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
+import { channelsOf, PortMaker } from './port_maker.js';
+import type { NetbackSpec, PortSpec, ShardMessage, ShardRequest, ShardStart } from './spec.js';
 
 const CONTROL = 0xffffffff;
 /** Of the descriptor that the owner has watched. (EVENTS_TOKEN lies between.) */
@@ -74,6 +67,7 @@ class DatapathThread {
     mapPage: (cacheId, address, frame, writable) => this.#mapPage(cacheId, address, frame, writable !== 0),
   });
   readonly #platform: ThreadPlatform = this.#openPlatform(start.platform);
+  readonly #maker = new PortMaker(this.#arena, this.#loops, this.#platform, start.segments);
   readonly #engine = new Engine(this.#arena, this.#loops, start.forwarding);
   #running = true;
   /** Clock at the end of the last wait. */
@@ -173,8 +167,10 @@ class DatapathThread {
   }
 
   #obey(request: ShardRequest): { io?: 'io_uring' | 'plain' } {
-    if (request.op === 'attach') return this.#attach(request.spec);
+    if (request.op === 'attach') return this.#attach(request.spec, request.threads);
     if (request.op === 'detach') this.#detach(request.id);
+    else if (request.op === 'route') this.#route(request.mac, request.id);
+    else if (request.op === 'unroute') this.#engine.forwarding.unroute(request.mac, request.id);
     else if (request.op === 'watch') this.#epoll.add(request.fd, WATCHED);
     else if (request.op === 'unwatch') this.#epoll.remove(request.fd);
     else if (request.op === 'wire') this.#engine.forwarding.wire(request.a, request.b);
@@ -200,7 +196,7 @@ class DatapathThread {
     this.#say({ slowedBy: fd });
   }
 
-  #attach(spec: PortSpec): { io?: 'io_uring' | 'plain' } {
+  #attach(spec: PortSpec, threads: number): { io?: 'io_uring' | 'plain' } {
     let port: Port;
     try {
       port = this.#open(spec);
@@ -208,9 +204,11 @@ class DatapathThread {
       this.#forget(spec.id);
       throw error;
     }
-    const mac = spec.kind === 'netfront' ? undefined : spec.mac;
+    const mac = spec.kind === 'tap' || spec.kind === 'netback' ? spec.mac : undefined;
     const { uplink = false, isolated = false } = spec.kind === 'tap' ? spec : {};
-    if (!this.#engine.attach(port, { ...(mac ? { mac } : {}), anySource: uplink, isolated })) {
+    const { beyond = 0 } = spec.kind === 'junction' ? spec : {};
+    const anySource = uplink || beyond !== 0;
+    if (!this.#engine.attach(port, { ...(mac ? { mac } : {}), anySource, isolated, threads, beyond })) {
       port.close();
       this.#forget(spec.id);
       throw new Error(`${spec.name}: its MAC belongs to another port`);
@@ -228,7 +226,7 @@ class DatapathThread {
 
   /** Its wake-ups come out of the wait from now on. */
   #listen(port: Port, spec: PortSpec): void {
-    if (spec.kind === 'tap') {
+    if (spec.kind === 'tap' || spec.kind === 'junction') {
       for (const [i, fd] of port.descriptors.entries()) this.#epoll.add(fd, (port.id << TOKEN_SHIFT) | i);
       return;
     }
@@ -242,45 +240,16 @@ class DatapathThread {
   }
 
   #open(spec: PortSpec): Port {
-    if (spec.kind === 'tap') return new TapPort(this.#arena, this.#loops, spec);
-    return spec.kind === 'netfront' ? this.#openNetfront(spec) : this.#openNetback(spec);
-  }
-
-  #openNetfront(spec: NetfrontSpec): Port {
-    const descriptors = spec.channels.map((channel) => channel.waitFd);
-    const options = { ...spec, descriptors, ...this.#notifiers(spec.channels) };
-    return new NetfrontPort(this.#arena, this.#loops, options);
-  }
-
-  #openNetback(spec: NetbackSpec): Port {
+    if (spec.kind !== 'netback') return this.#maker.open(spec);
     this.#netbacks.set(spec.id, spec);
     this.#platform.admit(spec.domid, spec.cache.ramFd);
-    const transfer = this.#transfer(spec);
-    const { segments } = start;
-    const descriptors = channelsOf(spec).map((channel) => channel.waitFd);
-    const queues = spec.queues.map((queue) => ({ ...queue, ...this.#notifiers(queue.channels, spec.wary) }));
-    const { control: own } = spec;
-    const control = own && { ring: own.ring, notify: this.#platform.events.notifier(own.channel, spec.wary) };
-    const options = { ...spec, segments, descriptors, queues, transfer, control };
-    const port = new NetbackPort(this.#arena, this.#loops, options);
+    const port = this.#maker.netback(spec);
     port.localizeForeign = (list, n) => this.#localize(list, n);
     return port;
   }
 
-  #transfer(spec: NetbackSpec): Transfer {
-    const { domid, block: counters } = spec;
-    const { grants, records, pins } = this.#platform;
-    const unmapWindow = (address: number, bytes: number) => this.#platform.unmapWindow(address, bytes);
-    if (spec.transfer === 'grant-copy')
-      return new GrantCopy(this.#loops, grants, counters, records && records + domid * DOM_SIZE);
-    if (spec.transfer === 'map') {
-      const { window, tables: requests } = spec.cache;
-      const memory = { domains: records, window, requests, counters };
-      return new MapUnmap(this.#arena, this.#loops, grants, memory);
-    }
-    const cache = { ...spec.cache, id: spec.id, domid, domains: records, counters, pins, unmapWindow };
-    const kind = spec.transfer === 'static' ? Static : Persistent;
-    return new kind(this.#arena, this.#loops, grants, cache);
+  #route(mac: Uint8Array, id: number): void {
+    if (!this.#engine.forwarding.route(mac, id)) throw new Error('its MAC belongs to another port');
   }
 
   #detach(id: number): void {
@@ -312,11 +281,6 @@ class DatapathThread {
     }
   }
 
-  #notifiers(channels: readonly Channel[], wary = false): { notifyTx: Notify; notifyRx: Notify } {
-    const [notifyTx, notifyRx = notifyTx] = channels.map((one) => this.#platform.events.notifier(one, wary));
-    return { notifyTx, notifyRx };
-  }
-
   #mapPage(cacheId: number, address: number, page: number, writable: boolean): number {
     if (page >>> 0 === NO_FRAME) return this.#platform.unmapPage(address);
     const domid = this.#netbacks.get(cacheId)?.domid;
@@ -327,12 +291,6 @@ class DatapathThread {
   #say(message: ShardMessage): void {
     owner.postMessage(message);
   }
-}
-
-/** All that wake a vif's back end; its control ring's is the last. */
-function channelsOf({ queues, control }: NetbackSpec): Channel[] {
-  const channels = queues.flatMap((queue) => queue.channels);
-  return control ? [...channels, control.channel] : channels;
 }
 
 new DatapathThread().run();

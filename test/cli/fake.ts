@@ -84,7 +84,8 @@ export const STATUS: Status = {
   version: '9.9.9', pid: 4711, uptime: 93784, directory: '/run/netferry', platform: 'embedded', xen: null,
   host: { name: 'nf0', mac: '02:00:00:00:00:01', addresses: ['10.1.0.1/24'], mtu: 1500 },
   uplink: null, crossing: null,
-  guests: 1, vifs: 2, transfer: 'persistent', io: 'io_uring', rss: 98_500_000, rootless: false,
+  guests: 1, vifs: 2, transfer: 'persistent', io: 'io_uring', rss: 98_500_000,
+  threads: [{ ports: 3, received: 0, handedOver: 0, drops: {} }], rootless: false,
 }; // biome-ignore format: one page
 
 export const WEB: GuestInfo = {
