@@ -199,7 +199,7 @@ export function dispatch(fwd: u32, list: u32, n: u32): u32 {
       const port = load<u32>(active + 4 + (p << 2));
       if (port == source || load<u32>(portOf(fwd, port), PORT_FLAGS) & PORT_WIRED) continue;
       if (apart && isolated(fwd, port)) continue;
-      if ((beyond & load<u32>(portOf(fwd, port), PORT_THREADS)) != 0) continue; // got it on the thread that it comes from
+      if ((beyond & load<u32>(portOf(fwd, port), PORT_THREADS)) != 0) continue; // has it from another part
       used = enlist(fwd, targets, used, port, frame);
       copies++;
     }

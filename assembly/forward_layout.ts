@@ -17,8 +17,8 @@ export const PORT_LIST = 20; // u32 address: u32 count, then BURST × u32 frames
 export const PORT_DIRECT = 24; // u32 address of its netback state (NB_*), when the direct lane may use it; else 0
 export const PORT_TOUCHED = 28; // u32: 1 while it stands in the list at FWD_TOUCHED
 export const PORT_SENDERS = 32; // u32 address: the IP addresses it may be sender of, when PORT_CHECKED
-export const PORT_THREADS = 36; // u32: the datapath threads that have a part of it, a bit each
-export const PORT_BEYOND = 40; // u32: of a junction, the thread that its frames come from: who has a part there has them
+export const PORT_THREADS = 36; // u32: the datapath threads whose group frames do not come to this part by a junction, a bit each
+export const PORT_BEYOND = 40; // u32: of a junction, the bit of the thread that its frames come from
 
 export const PORT_LANE = 44; // u32: as PORT_DIRECT, when its own frames may take the direct lane; else 0
 export const PORT_FLYING = 48; // u32: frames of it in flight

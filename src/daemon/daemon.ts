@@ -109,16 +109,10 @@ class RunningDaemon implements Daemon {
     const machine = this.#openMachine(arena);
     this.#machine = machine;
     this.#own(() => machine.close());
-    const threads = await Threads.open(arena, machine.platform, this.#options.threads ?? 1);
+    const threads = await this.#openThreads(arena, machine);
     this.#threads = threads;
     this.#own(() => threads.close());
     this.#mustGoOn();
-    threads.onFailure = (error) => {
-      this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
-      process.exitCode = 1;
-      this.#failure = new SetupError(`the datapath thread failed: ${error.message}`, '', { cause: error });
-      void this.close();
-    };
     const ports = new PortIds(threads.portsMax);
     const datapath = { arena, threads, ports };
     const kernelOptions = this.#options.kernel ?? {};
@@ -159,6 +153,20 @@ class RunningDaemon implements Daemon {
     const control = new ControlServer(this);
     this.#own(() => control.close());
     await control.listen(join(directory, CONTROL_SOCKET));
+  }
+
+  async #openThreads(arena: Arena, machine: Machine): Promise<Threads> {
+    const failed = (error: Error) => {
+      this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
+      process.exitCode = 1;
+      this.#failure = new SetupError(`the datapath thread failed: ${error.message}`, '', { cause: error });
+      void this.close();
+    };
+    try {
+      return await Threads.open(arena, machine.platform, this.#options.threads ?? 1, failed);
+    } catch (error) {
+      throw this.#failure ?? error;
+    }
   }
 
   #openMachine(arena: Arena): Machine {

@@ -14,12 +14,12 @@ import type { BackendDomain } from '../xen/platform.js';
 export type VifCommons = Omit<NetbackSpec, 'kind' | 'queues' | 'block' | 'memory' | 'bounce' | 'cache'>;
 
 /**
- * Can several threads share a vif's queues? Not where these have a state in common that frames change: credit, a list of
- * groups, a hash, announced pages.
+ * Can several threads share a vif's queues? Not where these have a state in common: credit, a list of groups, announced
+ * pages. (A hash, with queues chosen by it, is refused when the guest comes with it.)
  */
 export function separable(vif: VifIdentity, keys: FrontendKeys, transfer: TransferName): boolean {
   const { rate } = vif.config;
-  const common = rate || keys.control || keys.settings.multicastControl || transfer === 'static';
+  const common = rate || keys.settings.multicastControl || transfer === 'static';
   return keys.queues.length > 1 && !common;
 }
 

@@ -172,6 +172,7 @@ export class Vifs implements VifConnector {
       name,
       mac,
       domid,
+      queuesInAll: queues.length,
       features: keys.features,
       control,
       ...keys.settings,
@@ -185,7 +186,8 @@ export class Vifs implements VifConnector {
     };
     const parts = threads.map((thread, t) => {
       const own = queues.filter((_, q) => q % threads.length === t);
-      return { thread, spec: vifPart(common, own, { domain, capacity, allocate }) };
+      const part = t === 0 ? common : { ...common, control: undefined };
+      return { thread, spec: vifPart(part, own, { domain, capacity, allocate }) };
     });
     await this.#threads.attach(port, mac, parts);
     undo.push(() => this.#threads.detach(port));

@@ -38,8 +38,8 @@ export interface AttachOptions {
   /** Exchanges no frames with other isolated ports. */
   readonly isolated?: boolean;
   /**
-   * Of several datapath threads, those that have a part of this port, a bit each. A group frame reaches all parts as one: whoever
-   * has a part on the thread where the frame came in got it there.
+   * Of several datapath threads, those whose group frames do not come to this part by a junction, a bit each. A port has them once,
+   * however many parts it has: on the thread where a frame came in, if it has a part there, else by the first of its parts.
    */
   readonly threads?: number;
   /** Of a junction: the bit of the thread at its other end. */

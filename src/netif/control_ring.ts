@@ -100,6 +100,8 @@ export interface ControlRingOptions {
   readonly domid: number;
   readonly counters: number;
   readonly transfer: Transfer;
+  /** False: other threads receive frames for the same vif and cannot see its hash, so it has none. */
+  readonly hashes: boolean;
   /** Wakes the front end. */
   readonly notify: () => void;
 }
@@ -117,6 +119,7 @@ export class ControlRing {
   readonly #domid: number;
   readonly #counters: number;
   readonly #transfer: Transfer;
+  readonly #hashes: boolean;
   readonly #notify: () => void;
   /** Requests read, each of them answered. */
   #cons: number;
@@ -142,6 +145,7 @@ export class ControlRing {
     this.#domid = options.domid;
     this.#counters = options.counters;
     this.#transfer = options.transfer;
+    this.#hashes = options.hashes;
     this.#notify = options.notify;
     this.#lists = new PageLists(loops, this.#stage);
     this.#cons = Atomics.load(arena.u32, (options.ring + RING_RSP_PROD) / 4);
@@ -224,6 +228,7 @@ export class ControlRing {
       case XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM: {
         const known =
           d0 === XEN_NETIF_CTRL_HASH_ALGORITHM_NONE || d0 === XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
+        if (known && d0 !== XEN_NETIF_CTRL_HASH_ALGORITHM_NONE && !this.#hashes) return UNSUPPORTED;
         return known ? this.#set(CT_ALGORITHM, d0) : INVALID;
       }
       case XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE:

@@ -47,6 +47,8 @@ export interface NetbackOptions {
   readonly domid: number;
   /** 1 … QUEUES_MAX of them. */
   readonly queues: readonly QueueRings[];
+  /** Of the vif, where these are not all of them: other threads have the rest. */
+  readonly queuesInAll?: number;
   /** What the front end can receive: FE_*. */
   readonly features: number;
   /** PORT_BLOCK, netbackMemory(queues) and BOUNCE_SIZE zeroed bytes; SEGMENTS_SIZE of the thread's. */
@@ -135,7 +137,8 @@ export class NetbackPort implements Port {
     if (mac && this.senders !== 0) writeSenders(arena, this.senders, addresses, mac);
     this.inspected = this.#rate !== undefined || this.senders !== 0;
     const control = memory + VIF_CONTROL;
-    this.#u32[(control + CT_QUEUES) / 4] = count;
+    const { queuesInAll = count } = options;
+    this.#u32[(control + CT_QUEUES) / 4] = queuesInAll;
     this.#set = count === 1 ? 0 : memory + VIF_SET;
     const vif: VifCommons = {
       arena,
@@ -169,7 +172,8 @@ export class NetbackPort implements Port {
     setXdpHeadroom(arena, memory, options.xdpHeadroom ?? 0);
     if (options.control) {
       const due = queueState(memory, count, 0) + NB_CONTROL_DUE;
-      const shared = { state: control, due, segments, domid, counters: this.counters, transfer };
+      const hashes = queuesInAll === count;
+      const shared = { state: control, due, segments, domid, counters: this.counters, transfer, hashes };
       this.#control = new ControlRing(arena, loops, { ...options.control, ...shared });
     }
   }

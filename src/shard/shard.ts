@@ -91,8 +91,8 @@ export class Shard<E extends EventChannels = EventChannels> {
   }
 
   /**
-   * Resolves when the port takes part; a tap's answer says how it is read and written. `threads`: of several, those that
-   * have a part of it, a bit each.
+   * Resolves when the port takes part; a tap's answer says how it is read and written. `threads`: as
+   * AttachOptions'.
    */
   attach(spec: PortSpec, threads = 0): Promise<{ io?: 'io_uring' | 'plain' }> {
     return this.#ask({ op: 'attach', spec, threads });

@@ -37,6 +37,8 @@ export interface NetbackSpec {
   readonly mac: Uint8Array;
   readonly domid: number;
   readonly queues: readonly QueueSpec[];
+  /** Of the vif, other threads' included. */
+  readonly queuesInAll: number;
   readonly features: number;
   readonly block: number;
   /** netbackMemory(queues) bytes. */
@@ -112,7 +114,7 @@ export interface ShardStart {
 export const HEARTBEAT_SIZE = 12;
 
 export type ShardRequest =
-  /** `threads`: where there are several, those that have a part of this port, a bit each. */
+  /** `threads`: as AttachOptions'. */
   | { readonly op: 'attach'; readonly sequence: number; readonly spec: PortSpec; readonly threads: number }
   /** Frames for this MAC go to an attached port whose own it is not; and no more. */
   | {

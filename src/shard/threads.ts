@@ -37,7 +37,6 @@ export class Threads<E extends EventChannels = EventChannels> {
   onFenced: (id: number, why: number) => void = () => {};
   onBlocked: (fd: number) => void = () => {};
   onSlowed: (fd: number) => void = () => {};
-  onFailure: (error: Error) => void = () => {};
   readonly shards: readonly Shard<E>[];
   readonly #arena: Arena;
   /** Parts by thread: where there are fewest a new port goes. */
@@ -49,7 +48,7 @@ export class Threads<E extends EventChannels = EventChannels> {
   /** What a junction takes, given back after the threads. */
   readonly #undo: (() => void)[] = [];
 
-  private constructor(arena: Arena, shards: readonly Shard<E>[]) {
+  private constructor(arena: Arena, shards: readonly Shard<E>[], onFailure: (error: Error) => void) {
     this.#arena = arena;
     this.shards = shards;
     this.#load = shards.map(() => 0);
@@ -58,15 +57,19 @@ export class Threads<E extends EventChannels = EventChannels> {
       shard.onFenced = (id, why) => this.#fence(id, why);
       shard.onBlocked = (fd) => this.onBlocked(fd);
       shard.onSlowed = (fd) => this.onSlowed(fd);
-      shard.onFailure = (error) => this.onFailure(error);
+      shard.onFailure = onFailure;
     }
   }
 
-  /** Starts `count` threads, 1 … THREADS_MAX (spec.ts) of them. Throws SetupError or SysError; nothing is left then. */
+  /**
+   * Starts `count` threads, 1 … THREADS_MAX (spec.ts) of them. `onFailure`: one died by a fault of ours; from the start on. Throws
+   * SetupError or SysError, or what a thread died of; nothing is left then.
+   */
   static async open<E extends EventChannels>(
     arena: Arena,
     platform: Platform<E>,
     count: number,
+    onFailure: (error: Error) => void,
   ): Promise<Threads<E>> {
     const shards: Shard<E>[] = [];
     try {
@@ -75,7 +78,7 @@ export class Threads<E extends EventChannels = EventChannels> {
       await Promise.all(shards.map((shard) => shard.close()));
       throw error;
     }
-    const threads = new Threads(arena, shards);
+    const threads = new Threads(arena, shards, onFailure);
     try {
       await threads.#join();
     } catch (error) {
@@ -113,7 +116,8 @@ export class Threads<E extends EventChannels = EventChannels> {
     for (const { thread } of parts) this.#load[thread]++;
     try {
       let answer = {};
-      for (const { thread, spec } of parts) answer = await this.shards[thread].attach(spec, mask);
+      for (const [i, { thread, spec }] of parts.entries())
+        answer = await this.shards[thread].attach(spec, i === 0 ? mask : EVERYWHERE);
       for (const { shard, to } of this.#elsewhere(parts)) if (mac) await shard.route(mac, to);
       return answer;
     } catch (error) {
@@ -169,7 +173,7 @@ export class Threads<E extends EventChannels = EventChannels> {
     this.#junctions[from].push(block);
     const id = junctionTo(to);
     const spec = { kind: 'junction', id, name: `thread ${to}`, block, beyond: 1 << to, ...ends } as const;
-    // A part everywhere: what came by a junction goes through no other.
+    // What came by a junction goes through no other.
     await this.shards[from].attach(spec, EVERYWHERE);
   }
 
@@ -201,6 +205,7 @@ export class Threads<E extends EventChannels = EventChannels> {
   }
 }
 
+/** Of a part to which no junction brings group frames. */
 const EVERYWHERE = 0xffffffff;
 
 /** Port id of the junction that leads to a thread, on every other thread. */

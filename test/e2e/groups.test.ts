@@ -36,64 +36,76 @@ interface Member {
   readonly link: string;
 }
 
-describe('group frames', { skip: lacking('tcpdump', 'unshare', 'nsenter', 'ip') }, () => {
-  let ferry: Ferry;
-  let members: Member[];
-  before(async () => {
-    ferry = await Ferry.start();
-    const guests: Guest[] = [];
-    for (const name of ['a', 'b', 'c']) guests.push(await ferry.guest(name));
-    members = guests.map((guest) => ({ name: guest.info.name, place: guest, v4: guest.v4, link: 'eth0' }));
-    members.push({ name: 'host', place: ferry.host, v4: HOST.v4, link: 'nf0' });
-  });
-  after(() => ferry?.stop());
-
-  for (const { name, group, via } of GROUPS) {
-    test(`${name}: once to every other member, never back`, async () => {
-      const listeners = members.map((member) =>
-        member.place.start([process.execPath, '-e', LISTENER, group, via(member)]),
-      );
-      // What comes in by an interface from the wire, not what its owner sends.
-      const wires = members.map((member) =>
-        member.place.start([
-          'tcpdump',
-          '-i',
-          member.link,
-          '-Q',
-          'in',
-          '-nn',
-          '-l',
-          '-A',
-          'udp',
-          'port',
-          '4242',
-        ]),
-      );
-      try {
-        await until('all listen', () => listeners.every((listener) => listener.text().includes('ready')));
-        await sleep(500); // tcpdump says only on stderr when it began
-        for (const sender of members) {
-          await sender.place.run([process.execPath, '-e', SENDER, group, via(sender), `from-${sender.name}`]);
-        }
-        await until('all have heard', () =>
-          listeners.every((listener) => listener.text().match(/from-/g)!.length >= 3),
-        );
-        await sleep(300); // a second copy would come now
-        for (const [i, member] of members.entries()) {
-          const others = members.filter((one) => one !== member).map((one) => `from-${one.name}`);
-          const wire = wires[i].text().match(/from-[a-z]+/g) ?? [];
-          assert.deepEqual(wire.sort(), others.toSorted(), `${member.name}: on the wire`);
-          const heard = listeners[i].text().match(/from-[a-z]+/g) ?? [];
-          // A broadcast is also delivered by the sender's own kernel.
-          const own = heard.filter((text) => text !== `from-${member.name}`);
-          assert.deepEqual(own.sort(), others.toSorted(), `${member.name}: in its socket`);
-        }
-      } finally {
-        for (const one of [...listeners, ...wires]) await one.stop('SIGKILL');
-      }
+for (const threads of ['1', '3']) {
+  describe(`group frames, datapath threads: ${threads}`, {
+    skip: lacking('tcpdump', 'unshare', 'nsenter', 'ip'),
+  }, () => {
+    let ferry: Ferry;
+    let members: Member[];
+    before(async () => {
+      ferry = await Ferry.start('--threads', threads);
+      const guests: Guest[] = [];
+      for (const name of ['a', 'b', 'c'])
+        guests.push(await ferry.guest(name, ...(name === 'c' ? ['--queues', '2'] : [])));
+      members = guests.map((guest) => ({ name: guest.info.name, place: guest, v4: guest.v4, link: 'eth0' }));
+      members.push({ name: 'host', place: ferry.host, v4: HOST.v4, link: 'nf0' });
     });
-  }
-});
+    after(() => ferry?.stop());
+
+    for (const { name, group, via } of GROUPS) {
+      test(`${name}: once to every other member, never back`, async () => {
+        const listeners = members.map((member) =>
+          member.place.start([process.execPath, '-e', LISTENER, group, via(member)]),
+        );
+        // What comes in by an interface from the wire, not what its owner sends.
+        const wires = members.map((member) =>
+          member.place.start([
+            'tcpdump',
+            '-i',
+            member.link,
+            '-Q',
+            'in',
+            '-nn',
+            '-l',
+            '-A',
+            'udp',
+            'port',
+            '4242',
+          ]),
+        );
+        try {
+          await until('all listen', () => listeners.every((listener) => listener.text().includes('ready')));
+          await sleep(500); // tcpdump says only on stderr when it began
+          for (const sender of members) {
+            await sender.place.run([
+              process.execPath,
+              '-e',
+              SENDER,
+              group,
+              via(sender),
+              `from-${sender.name}`,
+            ]);
+          }
+          await until('all have heard', () =>
+            listeners.every((listener) => listener.text().match(/from-/g)!.length >= 3),
+          );
+          await sleep(300); // a second copy would come now
+          for (const [i, member] of members.entries()) {
+            const others = members.filter((one) => one !== member).map((one) => `from-${one.name}`);
+            const wire = wires[i].text().match(/from-[a-z]+/g) ?? [];
+            assert.deepEqual(wire.sort(), others.toSorted(), `${member.name}: on the wire`);
+            const heard = listeners[i].text().match(/from-[a-z]+/g) ?? [];
+            // A broadcast is also delivered by the sender's own kernel.
+            const own = heard.filter((text) => text !== `from-${member.name}`);
+            assert.deepEqual(own.sort(), others.toSorted(), `${member.name}: in its socket`);
+          }
+        } finally {
+          for (const one of [...listeners, ...wires]) await one.stop('SIGKILL');
+        }
+      });
+    }
+  });
+}
 
 describe('a guest speaks for itself only', {
   skip: lacking('ping', 'tcpdump', 'unshare', 'nsenter', 'ip'),

@@ -1,30 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Ferry, type Guest, HOST } from './support/ferry.js';
-import { lacking, type Place } from './support/place.js';
+import { ping } from './support/ping.js';
+import { lacking } from './support/place.js';
 
 /** 1472 fills an MTU of 1500, one more makes two fragments, 60000 makes 41. */
 const SIZES = [0, 1, 56, 1472, 1473, 8000, 60_000];
 const skip = lacking('ping', 'unshare', 'nsenter', 'ip');
-
-async function ping(from: Place, to: string, size: number, ...options: string[]): Promise<void> {
-  const output = await from.run([
-    'ping',
-    '-n',
-    '-q',
-    '-c',
-    '3',
-    '-i',
-    '0.02',
-    '-W',
-    '3',
-    '-s',
-    String(size),
-    ...options,
-    to,
-  ]);
-  assert.match(output, /3 packets transmitted, 3 received, 0% packet loss/, `${to}, ${size} bytes`);
-}
 
 for (const transfer of ['persistent', 'grant-copy']) {
   describe(`ping, ${transfer}`, { skip }, () => {

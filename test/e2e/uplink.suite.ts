@@ -10,8 +10,8 @@ const MIB = 1 << 20;
 /** Own frames are bigger than anything on the wire; 60,000 bytes are 41 fragments. */
 const SIZES = ['0', '1472', '1473', '60000'];
 
-export function uplinkSuite(mode: 'tcx' | 'clsact'): void {
-  describe(`up --uplink, ${mode}`, { skip: lacking(...NEEDS) }, () => {
+export function uplinkSuite(mode: 'tcx' | 'clsact', threads = 1): void {
+  describe(`up --uplink, ${mode}, datapath threads: ${threads}`, { skip: lacking(...NEEDS) }, () => {
     let site: Site;
     let a: Machine;
     let b: Machine;
@@ -19,7 +19,7 @@ export function uplinkSuite(mode: 'tcx' | 'clsact'): void {
     let all: Machine[];
     before(async () => {
       site = await Site.make();
-      await site.ferry.run('--uplink', 'up0', '--mode', mode);
+      await site.ferry.run('--uplink', 'up0', '--mode', mode, '--threads', String(threads));
       a = await site.embedded('a');
       b = await site.embedded('b', '--transfer', 'grant-copy');
       c = await site.container('c');

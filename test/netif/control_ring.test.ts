@@ -87,6 +87,21 @@ describe('the ring', () => {
     machine.close();
   });
 
+  test('where other threads have queues of the vif, it is refused a hash, and may name each of its queues', () => {
+    const { machine, guest } = setUp({ queuesInAll: 4 });
+    const { control } = guest;
+    const unsupported = { status: XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED, data: 0 };
+    const ask = (type: number, ...data: number[]) => {
+      const { status, data: answer } = control.ask(type, ...data);
+      return { status, data: answer };
+    };
+    assert.deepEqual(ask(XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ), unsupported);
+    assert.deepEqual(ask(XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_NONE), { status: SUCCESS, data: 0 });
+    assert.deepEqual(ask(XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 3), { status: SUCCESS, data: 0 });
+    assert.equal(ask(XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 4).status, XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+    machine.close();
+  });
+
   test('three times round, in lots of every size, each answered once and in order', () => {
     const { machine, guest } = setUp();
     const { control } = guest;

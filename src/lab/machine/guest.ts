@@ -40,6 +40,8 @@ export interface GuestOptions {
   readonly txBuffers?: number;
   /** Pairs of rings; a guest with several has a share of its RAM for each (netfront_memory.ts). By default one. */
   readonly queues?: number;
+  /** More than `queues`: the rest would be other threads'. */
+  readonly queuesInAll?: number;
   /** Puts something between netback and its transfer. */
   readonly wrapTransfer?: (transfer: Transfer) => Transfer;
 }

@@ -120,6 +120,7 @@ export class Vif {
         notifyTx: () => {},
         notifyRx: () => {},
       })),
+      ...(this.#options.queuesInAll === undefined ? {} : { queuesInAll: this.#options.queuesInAll }),
       features: this.#options.features,
       block: this.block,
       memory: this.memory,

@@ -1,0 +1,3 @@
+import { uplinkSuite } from './uplink.suite.js';
+
+uplinkSuite('tcx', 2);
