@@ -223,7 +223,9 @@ export class KernelNetwork {
       this.#hook = hook;
       this.#uplink?.adopt(hook);
       this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
-      this.#watch = new InterfaceWatch(datapath.threads.shards[0], (changes, polled) => this.#lookAfter(changes, polled));
+      this.#watch = new InterfaceWatch(datapath.threads.shards[0], (changes, polled) =>
+        this.#lookAfter(changes, polled),
+      );
       return { hook };
     } catch (error) {
       await this.#close();

@@ -88,17 +88,12 @@ describe('the ring', () => {
   });
 
   test('where other threads have queues of the vif, it is refused a hash, and may name each of its queues', () => {
-    const { machine, guest } = setUp({ queuesInAll: 4 });
-    const { control } = guest;
-    const unsupported = { status: XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED, data: 0 };
-    const ask = (type: number, ...data: number[]) => {
-      const { status, data: answer } = control.ask(type, ...data);
-      return { status, data: answer };
-    };
-    assert.deepEqual(ask(XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ), unsupported);
-    assert.deepEqual(ask(XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_NONE), { status: SUCCESS, data: 0 });
-    assert.deepEqual(ask(XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 3), { status: SUCCESS, data: 0 });
-    assert.equal(ask(XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 4).status, XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+    const machine = new Machine(1 << 28);
+    const { control } = machine.addBareGuest('guest', { queuesInAll: 4 });
+    assert.deepEqual(control.ask(SET_ALGORITHM, TOEPLITZ), [NOT_SUPPORTED, 0]);
+    assert.deepEqual(control.ask(SET_ALGORITHM, 0), [SUCCESS, 0]);
+    assert.deepEqual(control.ask(GET_GREF_SIZE, 3), [SUCCESS, 0]);
+    assert.deepEqual(control.ask(GET_GREF_SIZE, 4), [INVALID_PARAMETER, 0]);
     machine.close();
   });
 
