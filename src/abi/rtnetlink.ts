@@ -48,6 +48,10 @@ export const IFLA_PROMISCUITY = 30;
 export const IFLA_LINK_NETNSID = 37;
 export const IFLA_GSO_MAX_SIZE = 41;
 export const IFLA_GRO_MAX_SIZE = 58;
+/** What the hardware came with; absent where it came with none. */
+export const IFLA_PERM_ADDRESS = 54;
+/** The device it is a function of: a PCI address, most often. */
+export const IFLA_PARENT_DEV_NAME = 56;
 /** In IFLA_EXT_MASK: leave the statistics out of the answer. */
 export const RTEXT_FILTER_SKIP_STATS = 8;
 // Inside IFLA_LINKINFO.

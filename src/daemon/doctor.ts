@@ -1,11 +1,13 @@
-/** What this kernel and this user can do, by trying it; nothing is left behind. */
+/** What this kernel and this user can do, by trying it; nothing is left behind, and what others left is taken back. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { F_SEAL_GROW, F_SEAL_SHRINK } from '../abi/fcntl.js';
 import { Arena } from '../arena/arena.js';
+import { sweepClsact } from '../hook/attach_clsact.js';
 import { attachProblems } from '../hook/probe.js';
+import { FEATURES, sweepFeatures } from '../hook/switched_off.js';
 import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import { sealedMemory, sealsOf } from '../sys/memory.js';
@@ -40,6 +42,7 @@ export async function examine(directory: string, uid: number): Promise<Check[]> 
     uring(),
     crossMemory(),
     hook(),
+    ...leftovers(uid),
     mapCount(),
     ipv6(),
     tool('xenstore-ls', 'a look into the xenstore (Debian: xenstore-utils)', false),
@@ -201,6 +204,24 @@ function hook(): Check {
     cost: 'up --uplink and attach: guests reach each other and the host port',
     required: false,
   };
+}
+
+/** What a killed daemon could not take back and no successor has: it is taken back here. */
+function leftovers(uid: number): Check[] {
+  if (!canMakeTaps(uid)) return [];
+  const cost = 'what was there before a daemon was killed';
+  const check = attempt('left behind', cost, false, () => {
+    const filters = sweepClsact();
+    const features = sweepFeatures();
+    const [problem] = FEATURES.records.takeProblems();
+    if (problem !== undefined) throw new SetupError(`a record of features that are off: ${problem}`);
+    const back = [
+      ...features.map((one) => `${one} is on again`),
+      ...filters.map((one) => `${one}: filters removed`),
+    ];
+    return back.length > 0 ? `by a killed daemon, taken back now: ${back.join(', ')}` : 'nothing';
+  });
+  return [check];
 }
 
 function mapCount(): Check {

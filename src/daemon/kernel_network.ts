@@ -5,6 +5,7 @@
  */
 import { sweepClsact } from '../hook/attach_clsact.js';
 import { Hook } from '../hook/hook.js';
+import { FEATURES, sweepFeatures } from '../hook/switched_off.js';
 import { SetupError } from '../sys/errors.js';
 import type { InterfaceChanges } from '../sys/interface_events.js';
 import { linkInfo } from '../sys/netlink.js';
@@ -60,8 +61,17 @@ export class KernelNetwork {
   /** Attaches the uplink, if there is one; takes away what a killed daemon left. Throws SetupError; nothing is left then. */
   start(): Promise<void> {
     return this.#serially(async () => {
-      if (this.#uplink) await this.#open();
-      else if (!this.#parts.rootless) sweepClsact();
+      if (this.#parts.rootless && !this.#uplink) return;
+      try {
+        if (this.#uplink) await this.#open();
+        else sweepClsact();
+      } finally {
+        // Behind the uplink: what a dead one switched off there is only taken over.
+        for (const one of sweepFeatures()) {
+          this.#parts.log.info(`${one} is on again: a killed daemon had switched it off`);
+        }
+        this.#tellProblems();
+      }
     });
   }
 
@@ -86,6 +96,7 @@ export class KernelNetwork {
         const { hook } = await this.#open();
         port.enter(hook);
         this.#ports.push(port);
+        this.#tellProblems();
         this.#parts.log.info(`port ${port.name}: ${port.device} is attached`);
         return port.row(hook, hook.learned());
       } catch (error) {
@@ -181,6 +192,12 @@ export class KernelNetwork {
       for (const port of this.#ports.splice(0)) port.release();
       await this.#close();
     });
+  }
+
+  #tellProblems(): void {
+    for (const problem of FEATURES.records.takeProblems()) {
+      this.#parts.log.warn(`records of features that are off: ${problem}`);
+    }
   }
 
   #portOn(device: string): KernelPort | undefined {

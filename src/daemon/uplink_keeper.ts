@@ -1,6 +1,7 @@
 /** The uplink through what befalls it: it is renamed, gets another MAC, vanishes, comes back. */
 import { usableDevice } from '../hook/device.js';
 import type { Hook } from '../hook/hook.js';
+import type { Uplink } from '../hook/uplink.js';
 import { SetupError } from '../sys/errors.js';
 import { unicastFilter } from '../sys/fdb.js';
 import { linkInfo, macText } from '../sys/netlink.js';
@@ -58,9 +59,7 @@ export class UplinkKeeper {
     }
     this.#name = uplink.name;
     this.#absent = null;
-    const { names, stuck } = uplink.features ?? { names: [], stuck: [] };
-    if (names.length > 0) this.#log.info(`uplink ${uplink.name}: ${names.join(', ')} is off meanwhile`);
-    for (const name of stuck) this.#log.warn(`uplink ${uplink.name}: ${STUCK[name] ?? `${name} stays on`}`);
+    this.#tellFeatures(uplink);
     this.#followOthers(hook);
   }
 
@@ -97,10 +96,22 @@ export class UplinkKeeper {
           this.#follow(hook, now);
         } finally {
           this.#followOthers(hook);
+          if (hook.uplink.features?.look()) this.#tellFeatures(hook.uplink);
         }
       } else this.#lose(hook);
     }
     if (!hook.uplink) this.#find(hook);
+  }
+
+  #tellFeatures({ name, features }: Uplink): void {
+    const off = (features?.off ?? []).map(({ feature, below }) =>
+      below ? `${feature} of ${below}` : feature,
+    );
+    if (off.length > 0) this.#log.info(`uplink ${name}: ${off.join(', ')} is off meanwhile`);
+    for (const { feature, below } of features?.stuck ?? []) {
+      const of = below ? `${below} below it: ` : '';
+      this.#log.warn(`uplink ${name}: ${of}${STUCK[feature] ?? `${feature} stays on`}`);
+    }
   }
 
   get #owner(): string {

@@ -14,6 +14,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SetupError, SysError } from '../sys/errors.js';
+import { linkDetailsOf } from '../sys/link_details.js';
 import {
   clsactAdd,
   clsactDelete,
@@ -131,18 +132,21 @@ function isOurs({ kind, handle, name }: Filter): boolean {
 }
 
 /**
- * Takes away what dead processes left on any interface of the namespace, their qdiscs too. `spared`: the index of one
- * that `attachClsact` is about to see to.
+ * Takes away what dead processes left on any interface of the namespace, their qdiscs too; the names of those
+ * interfaces. `spared`: the index of one that `attachClsact` is about to see to.
  */
-export function sweepClsact(spared?: number): void {
+export function sweepClsact(spared?: number): string[] {
+  const swept: string[] = [];
   for (const index of ingressQdiscs().keys()) {
     if (index === spared) continue;
-    const name = `interface ${index}`;
+    const name = linkDetailsOf(index)?.name ?? `interface ${index}`;
     const target = { ifindex: index, name };
     const dead = ours(target).filter((filter) => !ownerLives(filter));
     for (const filter of dead) quietly(() => filterDelete(index, filter, name));
     if (dead.some(madeQdisc)) dropQdisc(target);
+    if (dead.length > 0) swept.push(name);
   }
+  return swept;
 }
 
 /** True: there were some, and the qdisc that still stands is of our making. Throws SetupError if the owner lives. */

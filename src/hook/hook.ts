@@ -34,6 +34,7 @@ import { HookPort, keyOf } from './port.js';
 import { portGroup } from './programs/group.js';
 import { PORT_PEER, PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
 import { Shortcut } from './shortcut.js';
+import { Features } from './switched_off.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
 
 export class Hook {
@@ -44,13 +45,16 @@ export class Hook {
   readonly #owners = new Map<string, number>();
   readonly #mode: Mode | undefined;
   readonly #uplinkOptions: UplinkOptions;
+  readonly #features: Features | undefined;
   #uplink: Uplink | undefined;
   #closed = false;
 
   /** Attaches the uplink, if there is one. Throws SetupError, SysError; then nothing is attached. */
   constructor(options: HookOptions = {}) {
     this.#mode = options.mode;
-    this.#uplinkOptions = { orders: options.orders ?? {}, peer: options.uplinkPeer };
+    this.#features = options.features && new Features(options.features);
+    const { uplinkPeer: peer } = options;
+    this.#uplinkOptions = { orders: options.orders ?? {}, peer, features: this.#features };
     sweepClsact(takenOver(options.uplink, options.mode));
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
@@ -122,7 +126,7 @@ export class Hook {
       this.#maps.setPort(port.id, port.entry());
       for (const mac of macs) this.#giveMac(port, mac);
       port.enterAddresses(this.#maps);
-      port.attach(this.#maps, this.#modeOf(port), options.order ?? 'first');
+      port.attach(this.#maps, this.#modeOf(port), options.order ?? 'first', this.#features);
       this.#groups.add(port.id, port.ifindex);
       this.#configure();
       this.#adjustReception();

@@ -1,5 +1,6 @@
 /** How a hook and its ports are asked for. */
 import type { Mode, Order, Orders } from './attachment.js';
+import type { FeatureOptions } from './switched_off.js';
 
 export type Mac = Uint8Array | string;
 
@@ -16,6 +17,8 @@ export interface HookOptions {
   readonly mode?: Mode;
   /** Where among others' programs on the uplink; default: first on both sides, at the bottom. */
   readonly orders?: Orders;
+  /** What a NIC must not do meanwhile; default: `switched_off.ts`. */
+  readonly features?: FeatureOptions;
 }
 
 export interface PortOptions {

@@ -10,7 +10,7 @@ import type { Maps, PortEntry } from './maps.js';
 import { PORT_CHECKED, PORT_LEARN, PORT_PEER } from './programs/layout.js';
 import { portIngress } from './programs/port.js';
 import type { Shortcut } from './shortcut.js';
-import { OF_PORT, SwitchedOff } from './switched_off.js';
+import { type Features, SwitchedOff } from './switched_off.js';
 
 export class HookPort {
   readonly id: number;
@@ -42,14 +42,14 @@ export class HookPort {
   }
 
   /** Puts the port's program on its interface. Throws SetupError, SysError. */
-  attach(maps: Maps, mode: Mode, order: Order): void {
+  attach(maps: Maps, mode: Mode, order: Order, features: Features | undefined): void {
     const program = loadProgram(portIngress(this.id), maps.descriptors);
     try {
       this.#attachment = attach(this, { ingress: program }, mode, { ingress: order });
     } finally {
       close(program); // the attachment keeps it
     }
-    this.#features = new SwitchedOff(this.ifindex, OF_PORT);
+    this.#features = new SwitchedOff(this.ifindex, 'port', features);
   }
 
   detach(): void {

@@ -10,12 +10,13 @@ import { loadProgram } from './loader.js';
 import type { Maps } from './maps.js';
 import { uplinkEgress, uplinkIngress } from './programs/uplink.js';
 import { Shortcut } from './shortcut.js';
-import { OF_UPLINK, SwitchedOff } from './switched_off.js';
+import { type Features, SwitchedOff } from './switched_off.js';
 
 export interface UplinkOptions {
   readonly orders?: Orders;
   /** `HookOptions.uplinkPeer`. */
   readonly peer?: boolean | undefined;
+  readonly features?: Features | undefined;
 }
 
 export class Uplink {
@@ -28,6 +29,7 @@ export class Uplink {
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
   readonly #promiscuityBefore: number;
+  readonly #wanted: Features | undefined;
   #features: SwitchedOff | undefined;
   #more = { groups: false, all: false };
 
@@ -40,6 +42,7 @@ export class Uplink {
   ) {
     const device = usableDevice(name, 'uplink');
     this.shortcut = new Shortcut(device, options.peer);
+    this.#wanted = options.features;
     this.name = device.name;
     this.ifindex = device.index;
     this.mac = macBytes(device.mac);
@@ -72,7 +75,7 @@ export class Uplink {
 
   /** The last step, when all else went well: some NICs lose their link for a moment by it. */
   switchOff(): void {
-    this.#features = new SwitchedOff(this.ifindex, OF_UPLINK);
+    this.#features = new SwitchedOff(this.ifindex, 'uplink', this.#wanted);
   }
 
   /** Whether its programs are no longer in place. */

@@ -28,6 +28,12 @@ export interface LinkDetails {
   readonly master: number;
   /** `bridge`, `bond`, …; empty without a master. */
   readonly masterKind: string;
+  /** Index of the one it stands on (a VLAN's, a macvlan's), or of its other end (a veth's); of `crossesNamespace`. 0: none. */
+  readonly lower: number;
+  /** The MAC that its hardware came with, as text; empty: none, as of most virtual ones. */
+  readonly permanent: string;
+  /** What it is a function of: `0000:00:03.0`; empty: nothing. */
+  readonly parent: string;
   /** The other end of a veth (or the lower device) is in another network namespace. */
   readonly crossesNamespace: boolean;
   /** How many have asked for promiscuous mode, the kernel for want of a unicast filter among them. */
@@ -47,13 +53,20 @@ export function linkDetailsOf(ifindex: number): LinkDetails | undefined {
   return ask(header);
 }
 
-/** Whether it is the master of others (a bond, a team, a bridge, a failover pair) now. Throws SysError. */
-export function hasSlaves(ifindex: number): boolean {
+/** All interfaces of the caller's network namespace. Throws SysError. */
+export function linkDetailsList(): LinkDetails[] {
+  return dump('RTM_GETLINK', rt.RTM_GETLINK, new Uint8Array(rt.IFINFO_SIZE), [
+    [rt.IFLA_EXT_MASK, u32(rt.RTEXT_FILTER_SKIP_STATS)],
+  ]).map(({ payload }) => details(payload));
+}
+
+/** Those that belong to it now, as to a bond, a team, a bridge, a failover pair. Throws SysError. */
+export function slavesOf(ifindex: number): LinkDetails[] {
   const answers = dump('RTM_GETLINK', rt.RTM_GETLINK, new Uint8Array(rt.IFINFO_SIZE), [
     [rt.IFLA_EXT_MASK, u32(rt.RTEXT_FILTER_SKIP_STATS)],
     [rt.IFLA_MASTER, u32(ifindex)],
   ]);
-  return answers.some(({ payload }) => details(payload).master === ifindex);
+  return answers.map(({ payload }) => details(payload)).filter(({ master }) => master === ifindex);
 }
 
 function ask(header: Uint8Array, name?: string): LinkDetails | undefined {
@@ -79,6 +92,7 @@ function details(payload: Uint8Array): LinkDetails {
     return value && value.length >= 4 ? viewOf(value).getUint32(0, true) : 0;
   };
   const mac = attributes.get(rt.IFLA_ADDRESS);
+  const permanent = attributes.get(rt.IFLA_PERM_ADDRESS);
   return {
     index: view.getInt32(rt.IFINFO_INDEX, true),
     name: text(attributes.get(rt.IFLA_IFNAME)),
@@ -90,6 +104,9 @@ function details(payload: Uint8Array): LinkDetails {
     kind: text(info.get(rt.IFLA_INFO_KIND)),
     master: number(rt.IFLA_MASTER),
     masterKind: text(info.get(rt.IFLA_INFO_SLAVE_KIND)),
+    lower: number(rt.IFLA_LINK),
+    permanent: permanent?.length === 6 ? macText(permanent) : '',
+    parent: text(attributes.get(rt.IFLA_PARENT_DEV_NAME)),
     crossesNamespace: attributes.has(rt.IFLA_LINK_NETNSID),
     promiscuity: number(rt.IFLA_PROMISCUITY),
   };

@@ -1,12 +1,17 @@
 /** The uplink's NIC filter, many ports, and what this kernel can do. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { attachProblems } from '../../src/hook/probe.js';
 import { type Background, lacking, Place, until } from '../e2e/support/place.js';
 import { frame } from './support/frames.js';
 import { HookProcess, inject, keeper, Sniffer } from './support/lan.js';
 
-describe('an uplink', { skip: lacking('ip', 'bridge', 'tcpdump', 'unshare', 'nsenter', 'setpriv') }, () => {
+describe('an uplink', {
+  skip: lacking('ip', 'bridge', 'ethtool', 'tcpdump', 'unshare', 'nsenter', 'setpriv'),
+}, () => {
   let held: Background;
   let host: Place;
   const hooks: HookProcess[] = [];
@@ -111,6 +116,33 @@ describe('an uplink', { skip: lacking('ip', 'bridge', 'tcpdump', 'unshare', 'nse
     await assert.rejects(hook.call('counters', ports[15]), /no port/);
     await hook.call('close');
   });
+
+  for (const mode of ['tcx', 'clsact'] as const) {
+    test(`what a killed one switched off is off for the next, and on again after that, ${mode}`, async () => {
+      const name = `f${mode}`;
+      await host.run(`ip link add ${name} type veth peer name x${name} && ethtool -K ${name} rx-gro-list on`);
+      const on = async () => /rx-gro-list: on/.test(await host.run(`ethtool -k ${name}`));
+      const directory = mkdtempSync(join(tmpdir(), 'netferry-records-'));
+      // No virtual interface has a VLAN filter: another feature stands for it.
+      const features = { lowest: ['rx-gro-list'], directory };
+      const next = async () => {
+        const hook = new HookProcess(host);
+        hooks.push(hook);
+        await hook.call('new', { uplink: name, mode, features });
+        return hook;
+      };
+      const first = await next();
+      assert.equal(await on(), false);
+      await first.end('SIGKILL');
+      assert.equal(await on(), false);
+      const second = await next();
+      assert.equal(await on(), false);
+      await second.call('close');
+      assert.equal(await on(), true);
+      assert.deepEqual(readdirSync(directory), []);
+      rmSync(directory, { recursive: true });
+    });
+  }
 
   test('this kernel can attach both ways, and the probe leaves nothing', () => {
     assert.deepEqual(attachProblems(), { tcx: '', clsact: '' });

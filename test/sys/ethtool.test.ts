@@ -6,12 +6,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { SwitchedOff } from '../../src/hook/switched_off.js';
 import { SysError } from '../../src/sys/errors.js';
 import { features, setFeatures } from '../../src/sys/ethtool.js';
 import { unicastFilter } from '../../src/sys/fdb.js';
 import { InterfaceChanges, InterfaceEvents } from '../../src/sys/interface_events.js';
-import { hasSlaves } from '../../src/sys/link_details.js';
 import { linkIndex, linkInfo } from '../../src/sys/netlink.js';
 import { hasEgressChain } from '../../src/sys/nf_tables.js';
 import { ReceiveFilter } from '../../src/sys/packet_socket.js';
@@ -74,61 +72,6 @@ function inside(): void {
     );
     setFeatures('v0', { 'tx-scatter-gather': true, 'rx-gro-list': false });
     assert.equal(features('v0').get('tx-scatter-gather')?.on, true);
-  });
-
-  test('what must be off is off meanwhile, and only what was on comes back', () => {
-    // No driver of this kernel has LRO: others that can be switched stand for it.
-    setFeatures('v0', { 'rx-gro-list': true, 'rx-udp-gro-forwarding': false });
-    const index = linkIndex('v0') ?? 0;
-    const off = new SwitchedOff(index, ['rx-gro-list', 'rx-udp-gro-forwarding', 'rx-lro']);
-    assert.deepEqual([off.names, off.stuck], [['rx-gro-list'], []]);
-    assert.equal(features('v0').get('rx-gro-list')?.on, false);
-    sh('ip link set v0 down && ip link set v0 name w0 && ip link set w0 up');
-    off.restore();
-    const now = features('w0');
-    assert.deepEqual([now.get('rx-gro-list')?.on, now.get('rx-udp-gro-forwarding')?.on], [true, false]);
-    sh('ip link set w0 down && ip link set w0 name v0 && ip link set v0 up && ethtool -K v0 rx-gro-list off');
-  });
-
-  test('what was switched off is on again after an error that nobody caught', () => {
-    setFeatures('v0', { 'rx-gro-list': true });
-    const script = `
-      import { SwitchedOff } from ${JSON.stringify(new URL('../../src/hook/switched_off.js', import.meta.url))};
-      import { features } from ${JSON.stringify(new URL('../../src/sys/ethtool.js', import.meta.url))};
-      new SwitchedOff(${linkIndex('v0')}, ['rx-gro-list']);
-      throw new Error('meanwhile ' + features('v0').get('rx-gro-list').on);`;
-    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-      encoding: 'utf8',
-    });
-    assert.equal(status, 1);
-    assert.match(stderr, /meanwhile false/);
-    assert.equal(features('v0').get('rx-gro-list')?.on, true);
-    setFeatures('v0', { 'rx-gro-list': false });
-  });
-
-  test('features of what stands on others stay as they are: the interfaces below would be changed with them', () => {
-    sh('ip link add b0 type bridge && ip link add s0 type veth peer name s1 && ip link set s0 master b0');
-    sh('ip link add b1 type bridge');
-    for (const name of ['b0', 'b1']) {
-      assert.deepEqual(features(name).get('rx-gro'), { on: true, changeable: true }, name);
-      const off = new SwitchedOff(linkIndex(name) ?? 0, ['rx-gro']);
-      assert.deepEqual([off.names, off.stuck], [[], ['rx-gro']], name);
-      assert.equal(features(name).get('rx-gro')?.on, true, name);
-    }
-    const masters = ['b0', 'b1', 's0', 's1', 'lo'].filter((name) => hasSlaves(linkIndex(name) ?? 0));
-    assert.deepEqual(masters, ['b0']);
-    sh('ip link del b0 && ip link del b1 && ip link del s0');
-  });
-
-  test('what cannot be switched off is said; an interface that went is nothing', () => {
-    // veth's own: it has no lock, and no driver can change that.
-    const lo = new SwitchedOff(linkIndex('lo') ?? 0, ['loopback']);
-    assert.deepEqual([lo.names, lo.stuck], [[], ['loopback']]);
-    lo.restore();
-    assert.equal(features('lo').get('loopback')?.on, true);
-    const none = new SwitchedOff(99_999, ['rx-lro']);
-    assert.deepEqual([none.names, none.stuck], [[], []]);
-    none.restore();
   });
 
   test('a unicast filter: macvlans, packet sockets, entries by hand', () => {
