@@ -121,10 +121,12 @@ class Trial {
     if (this.#o.signal.aborted) return this.#without('stopped', NOT_BEGUN);
     const ticker = setInterval(() => this.#tick((this.#expectedEnd - performance.now()) / 1000), TICK_MS);
     const running = this.#attempt();
+    const over = new AbortController();
     try {
-      return await Promise.race([running, this.#givenUp()]);
+      return await Promise.race([running, this.#givenUp(over.signal)]);
     } finally {
       clearInterval(ticker);
+      over.abort();
       // Whatever the experiment did to it, the next one begins with all of them.
       pinTo(this.#cpus);
     }
@@ -148,17 +150,17 @@ class Trial {
     }
   }
 
-  /** Resolves some time after a stop. */
-  #givenUp(): Promise<ExperimentResult> {
+  /** Resolves some time after a stop. `over`: nobody waits for that any more. */
+  #givenUp(over: AbortSignal): Promise<ExperimentResult> {
     const { signal, hurry } = this.#o;
     return new Promise((resolve) => {
       const giveUp = () =>
         resolve(this.#without('stopped', `${STOPPED}; it had not cleaned up when it was left`));
       const onStop = () => {
         setTimeout(giveUp, CLEAN_UP_MS).unref();
-        hurry?.addEventListener('abort', giveUp, { once: true });
+        hurry?.addEventListener('abort', giveUp, { once: true, signal: over });
       };
-      signal.addEventListener('abort', onStop, { once: true });
+      signal.addEventListener('abort', onStop, { once: true, signal: over });
     });
   }
 

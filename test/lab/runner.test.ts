@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BOUNDS, shareOf } from '../../src/lab/budget.js';
@@ -113,6 +114,13 @@ test('a stop: the running one ends and cleans up, what it had measured is kept, 
   assert.ok(stopped.measurements.some(({ cases }) => cases.some(({ samples }) => samples.length > 0)));
   assert.equal('reason' in after && after.reason, 'the lab was stopped before it began');
   assert.deepEqual(parseResults(JSON.stringify(results), 'x'), results);
+});
+
+test('an experiment that is over listens to no stop any more', async () => {
+  const stop = new AbortController();
+  const hurry = new AbortController();
+  await run([failing, fake('nothing', async () => NOTHING)], { signal: stop.signal, hurry: hurry.signal });
+  for (const { signal } of [stop, hurry]) assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
 test('a stop is heard between samples that never let go of the thread', async () => {
