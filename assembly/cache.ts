@@ -133,7 +133,7 @@ export function cacheEnd(cache: u32): void {
 }
 
 /** In place of a grant table: announced pages are pinned, there is nothing to compare. No table lies there. */
-const NO_TABLE: u32 = 1;
+export const NO_TABLE: u32 = 1;
 /** Likewise, where pages are pinned as they are met: their last use is noted. */
 const PINNED: u32 = 2;
 

@@ -24,6 +24,7 @@ export const PORT_LANE = 44; // u32: as PORT_DIRECT, when its own frames may tak
 export const PORT_FLYING = 48; // u32: frames of it in flight
 export const PORT_QUIET = 52; // u32: rounds since its last frame
 export const PORT_WOKEN = 56; // u32: 1 while it stands in the list at FWD_WOKEN
+export const PORT_LAST = 60; // u32: the port that received frames of it by the direct lane last, 0 = none
 
 export const PORT_ATTACHED = 1;
 /** May send from any source MAC (an uplink). */
@@ -49,6 +50,8 @@ export const FWD_TOUCHED = 24; // u32 address: u32 count, then ids of ports with
 export const FWD_POLLED = 28; // u32 address: u32 count, then ids of the ports that have a turn in each round
 export const FWD_WOKEN = 32; // u32 address: u32 count, then ids of ports whose peers are to be woken after the direct lane
 export const FWD_SHOWN = 36; // u32 address of SHOWN_SIZE bytes: receivers of the direct lane's present turn
+
+export const FWD_AHEAD = 40; // u32: of no meaning, where reads end that were made for the caches' sake (lane_ahead.ts)
 
 /** u32 count, then states (NB_*) of queues, one for each run of frames. A ring's worth of frames makes as many at most. */
 export const SHOWN_SIZE = 4 + 256 * 4;

@@ -73,4 +73,4 @@ export { staticAdd, staticDelete, staticRelease } from './static';
 export { tapFinishRead, tapPrepareReads, tapPrepareWrite, tapRelease, tapWritten } from './tap';
 export { toeplitz, toeplitzPrepare } from './toeplitz';
 export { uringQueue, uringReap } from './uring';
-export { copyRuns } from './yardstick';
+export { copyPairs, copyRuns } from './yardstick';

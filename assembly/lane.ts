@@ -15,7 +15,7 @@ import {
   TXREQ_SIZE,
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
-import { cacheTable, mappedPage } from './cache';
+import { cacheTable, mappedPage, NO_TABLE } from './cache';
 import { CT_ALGORITHM, CT_HEADROOM } from './control_layout';
 import {
   C_CACHE_HITS,
@@ -29,8 +29,17 @@ import {
 import { pinned, pinnedPage, unpin } from './domains';
 import { queueAt, queueOf } from './flow';
 import { KEY_MASK, KEY_VALID, macLookup, portOf } from './forward';
-import { FWD_SCRATCH, FWD_SHOWN, PORT_DIRECT, PORT_MAC } from './forward_layout';
-import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
+import { FWD_SCRATCH, FWD_SHOWN, PORT_DIRECT, PORT_LAST, PORT_MAC } from './forward_layout';
+import {
+  CACHE_ENTRY,
+  CACHE_GRANTS,
+  CACHE_TABLE,
+  CACHE_TICK,
+  DOM_TABLE,
+  DOM_VIEW,
+  ENTRY_USED,
+} from './grant_layout';
+import { aheadOfFrames } from './lane_ahead';
 import { BURST, F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
 import { copyBytes, count } from './memory';
 import { available } from './netback_room';
@@ -70,16 +79,30 @@ const TURN_BYTES: u32 = BURST * 1500;
 /** Bytes moved in this turn. */
 let taken: u32 = 0;
 
+/**
+ * Frames that were moved since a page was last used, of whatever vif, from which on it is worth reading ahead: about as many
+ * pages as a TLB knows. It costs 1 ns a frame, and where pages are far it saves half a frame's cost.
+ */
+const FAR: u32 = 1024;
+/** Turns of a vif in which it may be taken to use its pages once, where their last use is not known. */
+const LAP: u32 = 4;
+/** Frames of all vifs since this one's last turn. */
+let since: u32 = 0;
+/** TX request up to which frames were read ahead. */
+let readAhead: u32 = 0;
+
 /** A frame shorter than the register its addresses are read into is left to the general path. */
 const HEAD: u32 = 16;
 
 /**
- * Moves frames from the head of a port's TX rings straight to other vifs. `nb`: its state; only for a port of which no frame
+ * Moves frames from the head of a port's TX rings straight to other vifs. `nb`: its state; `others`: frames
+ * that were moved since its last turn, of all ports. Only for a port of which no frame
  * is in flight. Returns how many were moved, at most `max`; their responses are made, not yet shown, and the list at FWD_SHOWN has who
  * received some.
  */
-export function laneRun(fwd: u32, port: u32, nb: u32, max: u32): u32 {
+export function laneRun(fwd: u32, port: u32, nb: u32, max: u32, others: u32): u32 {
   taken = 0;
+  since = others;
   store<u32>(load<u32>(fwd + FWD_SHOWN), 0);
   const set = load<u32>(nb + NB_SET);
   if (set == 0) return laneQueue(fwd, port, nb, max);
@@ -104,6 +127,7 @@ function laneQueue(fwd: u32, port: u32, nb: u32, max: u32): u32 {
   if (queued > <u32>NETIF_RING_SIZE) return 0; // XSA-39: the general path ends the dialogue
   const end = first + min(queued, max);
   let cons = first;
+  readAhead = first;
   while (cons != end && taken < TURN_BYTES) {
     const next = laneTo(fwd, port, nb, cons, cons + min(end - cons, <u32>BURST));
     if (next == cons) break;
@@ -126,9 +150,12 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const domain = cache == 0 ? viewedDomain(nb) : 0;
   const table = cache == 0 ? 0 : cacheTable(cache);
   if (table == 0 && domain == 0) return cons;
-  const grants = table == 0 ? 0 : load<u32>(cache + CACHE_GRANTS);
-  const known = table == 0 ? 0 : load<u32>(cache + CACHE_TABLE);
-  const tick = table == 0 ? 0 : load<u32>(cache + CACHE_TICK);
+  const grants: u32 = table == 0 ? 0 : load<u32>(cache + CACHE_GRANTS);
+  const known: u32 = table == 0 ? 0 : load<u32>(cache + CACHE_TABLE);
+  const tick: u32 = table == 0 ? 0 : load<u32>(cache + CACHE_TICK);
+
+  const far = isFar(table, known, grants, load<u32>(txEntry(ring, cons)), tick);
+  if (far && cons == readAhead) readAhead = aheadOfFrames(fwd, ring, cons, end, known, grants, domain);
 
   // Whom the first frame is for. It is read again below, and goes there only if it still says so.
   const peek = txEntry(ring, cons);
@@ -165,9 +192,9 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const toDomain = toCache == 0 ? viewedDomain(other) : 0;
   const toTable = toCache == 0 ? 0 : cacheTable(toCache);
   if (toTable == 0 && toDomain == 0) return cons;
-  const toGrants = toTable == 0 ? 0 : load<u32>(toCache + CACHE_GRANTS);
-  const toKnown = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TABLE);
-  const toTick = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TICK);
+  const toGrants: u32 = toTable == 0 ? 0 : load<u32>(toCache + CACHE_GRANTS);
+  const toKnown: u32 = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TABLE);
+  const toTick: u32 = toTable == 0 ? 0 : load<u32>(toCache + CACHE_TICK);
   const begin = load<u32>(other + NB_RX_CONS);
   if (begin != load<u32>(other + NB_RX_RSP)) return cons;
   const room = available(other);
@@ -186,6 +213,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   let gref: u32 = 0;
   let toGref: u32 = 0;
   while (slot != last) {
+    if (far && cons == readAhead) readAhead = aheadOfFrames(fwd, ring, cons, end, known, grants, domain);
     const request = txEntry(ring, cons);
     const where = load<u64>(request); // u32 gref, u16 offset, u16 flags: once
     const size = <u32>load<u16>(request, TXREQ_SIZE); // once; of the id nothing depends but the answer
@@ -251,6 +279,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   if (frames == 0) return cons;
   taken += <u32>bytes;
   toBeShown(fwd, other);
+  store<u32>(from, target, PORT_LAST);
   store<u32>(other + NB_RX_CONS, slot);
   store<u32>(other + NB_RX_RSP, slot);
   const counters = load<u32>(nb + NB_COUNTERS);
@@ -273,6 +302,12 @@ function toBeShown(fwd: u32, nb: u32): void {
   if (n != 0 && load<u32>(shown + (n << 2)) == nb) return;
   store<u32>(shown, n + 1);
   store<u32>(shown + 4 + (n << 2), nb);
+}
+
+/** Is a sender's page likely to have left the CPU's caches? By how long ago its vif's mapping cache met it, if it has one that knows. */
+function isFar(table: u32, known: u32, grants: u32, gref: u32, tick: u32): bool {
+  if (since >= FAR || gref >= grants || table == NO_TABLE) return since >= FAR / LAP;
+  return <u64>since * (tick - load<u32>(known + gref * CACHE_ENTRY, ENTRY_USED)) >= FAR;
 }
 
 /** The record of a vif's domain, when the hypervisor has a view of it; else 0. */

@@ -18,6 +18,7 @@ import {
   TURN_MOVED,
 } from './forward_layout';
 import { laneRun } from './lane';
+import { aheadOfTurn } from './lane_ahead';
 import { BURST } from './layout';
 import { netbackPublishRx, netbackPublishTx } from './netback_show';
 import {
@@ -25,6 +26,7 @@ import {
   NB_CONTROL_DUE,
   NB_FENCED,
   NB_PORT,
+  NB_SEEN,
   NB_SET,
   NB_TX_CONS,
   NB_TX_RING,
@@ -65,7 +67,9 @@ export function laneTurns(fwd: u32, first: u32, count: u32, from: u32, until: u3
       return i | moved | TURN_GENERAL;
     const cache = load<u32>(nb + NB_CACHE);
     if (cache != 0) cacheTick(cache, 0); // nothing is in flight
-    const frames = laneRun(fwd, port, nb, NETIF_RING_SIZE);
+    if (i + 1 < until) aheadOfTurn(fwd, load<u32>(polled + ((place + 1 < count ? place + 1 : 0) << 2)));
+    const frames = laneRun(fwd, port, nb, NETIF_RING_SIZE, passed - load<u32>(nb + NB_SEEN));
+    store<u32>(nb + NB_SEEN, passed);
     show(fwd, nb, frames);
     if (frames != 0) {
       store<u32>(record, 0, PORT_QUIET);

@@ -35,6 +35,7 @@ export const NB_DOMAIN = 104; // u32 address of its domain's record, where grant
 export const NB_TX_ANSWERS = 108; // u32 address of NB_TX_ANSWERS_SIZE bytes
 export const NB_RX_ANSWERS = 112; // u32 address of NB_RX_ANSWERS_SIZE bytes
 export const NB_RATE = 116; // u32 address of its vif's RATE_SIZE bytes; 0: it may send as much as it likes
+export const NB_SEEN = 124; // of a vif's first queue: frames that the lane had moved, of all vifs, when it had its last turn
 export const NB_WAKE = 120; // WAKE_*: what the direct lane showed it, and it asked to be woken for
 
 export const WAKE_TX = 1;

@@ -164,6 +164,7 @@ export interface Loops {
   tapWritten(tap: number, frame: number): void;
   uringQueue(ring: number, write: number, iov: number, count: number, tag: number): void;
   uringReap(ring: number, results: number): number;
+  copyPairs(pairs: number, length: number, n: number): void;
   copyRuns(to: number, toStride: number, from: number, fromStride: number, length: number, n: number): void;
 }
 

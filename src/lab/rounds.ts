@@ -6,7 +6,7 @@
  */
 
 /** The same numbers again from the same seed (mulberry32): `random(n)` is 0 … n - 1. */
-function randomSource(seed: number): (below: number) => number {
+export function randomSource(seed: number): (below: number) => number {
   let state = seed | 0;
   return (below) => {
     state = (state + 0x6d2b79f5) | 0;
@@ -38,7 +38,7 @@ function zigzag(i: number, n: number): number {
 }
 
 /** Fisher–Yates. */
-function shuffled(count: number, random: (below: number) => number): number[] {
+export function shuffled(count: number, random: (below: number) => number): number[] {
   const order = Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
     const j = random(i + 1);

@@ -91,7 +91,7 @@ interface Placed {
 /** A crowd, or why there can be none here (address space, mappings, memory). */
 function crowdOf(transfer: TransferName, vifs: number, pages: number): Crowd | string {
   try {
-    return new Crowd(transfer, vifs, Math.max(...LENGTHS), pages);
+    return new Crowd(transfer, vifs, Math.max(...LENGTHS), { pages });
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     return `${vifs} vifs of ${pages} pages with ${transfer}: ${error.message}`;

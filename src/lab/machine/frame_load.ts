@@ -50,14 +50,14 @@ export class FrameLoad {
     while (!this.#warm) {
       const before = this.#misses;
       for (let round = 0; round < turns; round++) {
-        this.#pair.send(this.kind, this.#burst, round);
+        this.#pair.send(this.kind, this.#burst, round * this.#burst);
         while (engine.round(1));
         this.#pair.receive(this.kind, this.#burst);
       }
       this.#warm = this.#misses === before;
     }
     for (let round = 0; round < this.#rounds; round++) {
-      this.#pair.send(this.kind, this.#burst, round);
+      this.#pair.send(this.kind, this.#burst, round * this.#burst);
       const t0 = performance.now();
       engine.round(1);
       const t1 = performance.now();

@@ -20,6 +20,7 @@ import {
 import { NF_RX_TARGET } from '../../../assembly/netif_layout.js';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../abi/virtio_net.js';
 import { PAGE_RX_FIRST, PAGE_TX_FIRST } from '../../netif/netfront_memory.js';
+import { randomSource, shuffled } from '../rounds.js';
 import type { Guest, Machine } from './machine.js';
 import { PagePoolInTurn } from './page_pool_in_turn.js';
 
@@ -60,11 +61,14 @@ export class RingPair {
   readonly #receiving: number;
 
   readonly #pages: number;
+  /** Numbers of A's pages as frames of one page use them. */
+  readonly #order: ArrayLike<number>;
   readonly #pool: PagePoolInTurn | undefined;
 
   /**
-   * `pages`: how many each of the two has in use, a burst's at least. More than a ring's worth need guests with twice as
-   * many transmit pages.
+   * `pages`: how many each of the two has in use, a burst's at least. They are used in turn as they lie, or, with `shuffle`, in
+   * an order that no prefetcher guesses. More than a ring's worth, and shuffled ones, need guests with twice as many
+   * transmit pages.
    */
   constructor(
     machine: Machine,
@@ -72,12 +76,15 @@ export class RingPair {
     b: Guest,
     descriptors = loadDescriptors(machine),
     pages = PAGES_IN_TURN,
+    shuffle = false,
   ) {
     this.#machine = machine;
     this.#pages = pages;
+    this.#order = orderOf(pages, shuffle, a.netback.id);
     // What netfront keeps posted; the ring's worth that it began with is used up in a few rounds.
     machine.arena.u32[(b.netfront.state + NF_RX_TARGET) / 4] = Math.min(pages, PAGES_IN_TURN);
-    this.#pool = pages > PAGES_IN_TURN ? new PagePoolInTurn(machine, b, pages) : undefined;
+    const pooled = shuffle || pages > PAGES_IN_TURN;
+    this.#pool = pooled ? new PagePoolInTurn(machine, b, orderOf(pages, shuffle, b.netback.id)) : undefined;
     this.a = a;
     this.b = b;
     this.#sending = descriptors.sending;
@@ -95,6 +102,13 @@ export class RingPair {
     return this.b.ram + (PAGE_RX_FIRST + PAGES_IN_TURN - this.#pages) * PAGE_SIZE;
   }
 
+  /** Where frame number `i` of one page is sent from, and where it is received, of the pages in use as they have their turns. */
+  path(i: number): { from: number; to: number } {
+    const place = i % this.#pages;
+    const to = this.#pool ? this.#pool.order[place] : place;
+    return { from: this.from + this.#order[place] * PAGE_SIZE, to: this.to + to * PAGE_SIZE };
+  }
+
   /** Writes frames of that kind into A's pages, wherever `send` may find one. */
   fill(kind: FrameKind): void {
     const { u8 } = this.#machine.arena;
@@ -107,15 +121,16 @@ export class RingPair {
     }
   }
 
-  /** A queues `n` frames that lie in its pages, `turn` × `n` frames behind the first one. */
-  send(kind: FrameKind, n: number, turn: number): void {
+  /** A queues `n` frames that lie in its pages, the first one being number `first` of all. */
+  send(kind: FrameKind, n: number, first: number): void {
     const { loops, arena } = this.#machine;
     const { u32, u8, view } = arena;
     const pages = pagesOfFrame(kind.length);
     const places = Math.floor(this.#pages / pages);
     loops.netfrontReap(this.a.netfront.state);
     for (let i = 0; i < n; i++) {
-      const page = this.from + ((turn * n + i) % places) * pages * PAGE_SIZE;
+      const place = (first + i) % places;
+      const page = this.from + (pages === 1 ? this.#order[place] : place * pages) * PAGE_SIZE;
       const frame = u32[this.#sending / 4 + i];
       loops.frameClear(frame, 2);
       u32[(frame + F_LEN) / 4] = kind.length;
@@ -155,6 +170,12 @@ export class RingPair {
     const wake = this.#machine.loops.netfrontPublish(guest.netfront.state);
     if (wake !== 0) this.#machine.engine.wake(guest.netback.id, 0);
   }
+}
+
+/** 0 … pages - 1, as they lie or shuffled: for each guest in another way, and in every run in the same. */
+function orderOf(pages: number, shuffle: boolean, seed: number): ArrayLike<number> {
+  const order = shuffle ? shuffled(pages, randomSource(seed)) : Array.from({ length: pages }, (_, i) => i);
+  return Uint32Array.from(order);
 }
 
 /** From the Ethertype on: IPv4 and TCP that say what the frame's length says; the checksum is left blank. */

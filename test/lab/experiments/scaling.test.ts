@@ -33,7 +33,7 @@ test('a crowd: every frame of every pair arrives, and nothing of its guests stay
 });
 
 test('a crowd of few pages uses those only', () => {
-  const crowd = new Crowd('persistent', 2, 1500, 64);
+  const crowd = new Crowd('persistent', 2, 1500, { pages: 64, inOrder: true });
   try {
     const [pair] = crowd.pairs;
     const { u8 } = crowd.machine.arena;
@@ -49,9 +49,60 @@ test('a crowd of few pages uses those only', () => {
   }
 });
 
+test('shuffled pages: each is used once a turn, and plain copies take the ways of the frames', () => {
+  for (const pages of [64, 256]) {
+    const crowd = new Crowd('persistent', 4, 1500, { pages });
+    try {
+      const { u8 } = crowd.machine.arena;
+      const [pair, other] = crowd.pairs;
+      const ways = Array.from({ length: pages }, (_, i) => pair.path(i));
+      assert.equal(new Set(ways.map(({ from }) => from)).size, pages);
+      assert.equal(new Set(ways.map(({ to }) => to)).size, pages);
+      assert.ok(ways.some(({ from }, i) => i > 0 && from !== ways[i - 1].from + 4096));
+      assert.notDeepEqual(
+        ways.map(({ from }) => from - pair.from),
+        ways.map((_, i) => other.path(i).from - other.from),
+      );
+      const meet = () => {
+        for (const [i, { from, to }] of ways.entries()) {
+          u8[from + 700] = 1 + (i % 251);
+          u8[to + 700] = 0;
+        }
+      };
+      const met = () => ways.map(({ to }) => u8[to + 700]);
+      meet();
+      crowd.copy({ length: 1500 }, 64, 2, pages / 64);
+      assert.deepEqual(
+        met(),
+        ways.map((_, i) => 1 + (i % 251)),
+      );
+      meet();
+      crowd.sample({ length: 1500 }, 64, 2, pages / 64);
+      assert.ok(met().every((byte) => byte !== 0));
+    } finally {
+      crowd.close();
+    }
+  }
+});
+
+test('mixed traffic: frames of some pairs in a round, all of them received', () => {
+  const crowd = new Crowd('persistent', 8, 1500);
+  try {
+    const out = () => crowd.pairs.map(({ b }) => frames(crowd, b.netback.counters));
+    const before = out();
+    assert.ok(crowd.mixed({ length: 64 }, 2000) > 0);
+    const moved = out().map((n, i) => n - before[i]);
+    const all = moved.reduce((sum, n) => sum + n, 0);
+    assert.ok(all >= 2000 + 4 * 256, `${all} frames`);
+    assert.ok(moved.every((n) => n > all / 12) && new Set(moved).size > 1, moved.join());
+  } finally {
+    crowd.close();
+  }
+});
+
 test('two guests with the pages of many use each of them in its turn', () => {
   for (const transfer of ['persistent', 'grant-copy'] as const) {
-    const crowd = new Crowd(transfer, 2, 1500, 1024);
+    const crowd = new Crowd(transfer, 2, 1500, { pages: 1024, inOrder: true });
     try {
       const [pair] = crowd.pairs;
       const { u8 } = crowd.machine.arena;
