@@ -143,7 +143,7 @@ export function classify(fwd: u32, list: u32, n: u32): void {
       let port = macLookup(fwd, to);
       if (port == 0) port = load<u32>(fwd + FWD_UPLINK);
       if (port == source) drop(from, frame, DROP_SELF);
-      else if (port == 0 || (flags & PORT_ISOLATED && isolated(fwd, port))) {
+      else if (port == 0 || (flags & PORT_ISOLATED && isolated(fwd, port)) || passing(fwd, from, port)) {
         drop(from, frame, DROP_UNKNOWN_UNICAST);
       } else store<u32>(frame + F_VERDICT, port);
     }
@@ -154,6 +154,11 @@ function refused(from: u32, frame: u32): bool {
   const why = senderRefusal(load<u32>(from, PORT_SENDERS), frame);
   if (why != 0) drop(from, frame, why);
   return why != 0;
+}
+
+/** From one junction to another: its receiver was here, and has moved to a third thread since. */
+function passing(fwd: u32, from: u32, port: u32): bool {
+  return load<u32>(from, PORT_BEYOND) != 0 && load<u32>(portOf(fwd, port), PORT_BEYOND) != 0;
 }
 
 function isolated(fwd: u32, port: u32): bool {
@@ -237,14 +242,19 @@ export function relieve(fwd: u32, list: u32, n: u32, now: u32, limit: u32): void
     if (since == 0 || now - since <= limit) continue;
     const port = load<u32>(load<u32>(list + (i << 2)) + F_VERDICT);
     if (load<u32>(portOf(fwd, port), PORT_BEYOND) != 0) continue;
-    const counters = load<u32>(portOf(fwd, port), PORT_COUNTERS);
-    for (let k = i; k < n; k++) {
-      const frame = load<u32>(list + (k << 2));
-      if (load<u32>(frame + F_VERDICT) != port || load<u32>(frame + F_SETTLED)) continue;
-      store<u32>(frame + F_SETTLED, 1);
-      count(counters, DROP_RX_FULL, 1);
-    }
+    relieveOf(fwd, port, list + (i << 2), n - i);
     return;
+  }
+}
+
+/** Gives up those of list[0 … n) that wait for `port`. */
+export function relieveOf(fwd: u32, port: u32, list: u32, n: u32): void {
+  const counters = load<u32>(portOf(fwd, port), PORT_COUNTERS);
+  for (let i: u32 = 0; i < n; i++) {
+    const frame = load<u32>(list + (i << 2));
+    if (load<u32>(frame + F_VERDICT) != port || load<u32>(frame + F_SETTLED)) continue;
+    store<u32>(frame + F_SETTLED, 1);
+    count(counters, DROP_RX_FULL, 1);
   }
 }
 

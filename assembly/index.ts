@@ -14,11 +14,14 @@ export {
   macRemove,
   macRemovePort,
   relieve,
+  relieveOf,
   settleRound,
 } from './forward';
 export { frameClear, frameFromLinear, frameIsLocal, frameLinearize } from './frame';
 export {
   junctionArm,
+  junctionCramped,
+  junctionCrowder,
   junctionPublish,
   junctionPull,
   junctionPush,

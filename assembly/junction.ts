@@ -24,12 +24,16 @@ import {
   J_PRODUCED,
   J_PULLED,
   J_RING,
+  J_SEEN,
+  J_SEEN_FOR,
   J_STARVED,
   JUNCTION_BYTES,
+  SEVERAL,
 } from './junction_layout';
 import {
   F_COOKIE2,
   F_HDR_LEN,
+  F_HEADER,
   F_NFRAGS,
   F_SETTLED,
   F_SINCE,
@@ -59,6 +63,23 @@ function lengthOf(frame: u32): u32 {
   return length;
 }
 
+/** A receiver's name: what tells one guest's MAC from another's, of the frame whose first byte lies at `bytes`. Never 0, nor SEVERAL. */
+function nameAt(bytes: u32): u32 {
+  return load<u32>(bytes + 2) | 1;
+}
+
+/** Frames of list[from … n) wait for room: their receivers are noted, for those who make some. */
+function starve(junction: u32, list: u32, from: u32, n: u32): void {
+  let whose = atomic.load<u32>(junction + J_STARVED);
+  for (let i = from; i < n; i++) {
+    const frame = load<u32>(list + (i << 2));
+    if (load<u32>(frame + F_VERDICT) >= <u32>VERDICT_GROUP) continue;
+    const name = nameAt(frame + F_HEADER);
+    whose = whose == 0 || whose == name ? name : SEVERAL;
+  }
+  if (whose != 0) atomic.store<u32>(junction + J_STARVED, whose);
+}
+
 /**
  * Copies list[0 … n), all of whose bytes are readable here, until the ring is full: what is copied is settled, and the rest
  * waits, group frames excepted. Shown by junctionPublish. `now`: a wrapping clock in ms, never 0.
@@ -84,7 +105,7 @@ export function junctionPush(junction: u32, counters: u32, list: u32, n: u32, no
     const skipped: u32 = left < size ? left : 0;
     const end = at + skipped + size;
     if (end - consumed > <u32>JUNCTION_BYTES) {
-      atomic.store<u32>(junction + J_STARVED, 1);
+      starve(junction, list, i, n);
       consumed = atomic.load<u32>(junction + J_CONSUMED);
     }
     if (end - consumed > <u32>JUNCTION_BYTES) {
@@ -175,6 +196,52 @@ export function junctionRelease(junction: u32, list: u32, n: u32): u32 {
   const oldest = kept == 0 ? load<u32>(junction, J_PULLED) : load<u32>(load<u32>(list), F_COOKIE2);
   atomic.store<u32>(junction + J_CONSUMED, oldest);
   return kept;
+}
+
+/** True while the producer waits for room. */
+export function junctionCramped(junction: u32): bool {
+  return atomic.load<u32>(junction + J_STARVED) != 0;
+}
+
+/**
+ * Do the frames list[0 … n), which wait, hold up any for others? The port that most of them are for if so, else 0: what is
+ * behind them, in the ring and on the other thread, is for that one, too. Unread bytes are looked through once.
+ */
+export function junctionCrowder(junction: u32, list: u32, n: u32): u32 {
+  const frame = ofMost(list, n);
+  const name = nameAt(frame + F_HEADER);
+  const starved = atomic.load<u32>(junction + J_STARVED);
+  const port = load<u32>(frame + F_VERDICT);
+  if (starved != 0 && starved != name) return port;
+  const produced = atomic.load<u32>(junction + J_PRODUCED);
+  let at = load<u32>(junction, J_PULLED);
+  const seen = load<u32>(junction, J_SEEN);
+  if (load<u32>(junction, J_SEEN_FOR) == name && seen - at <= produced - at) at = seen;
+  while (at != produced) {
+    const entry = junction + J_RING + (at & PLACE);
+    const length = load<u32>(entry, ENTRY_LENGTH);
+    if (length != 0 && nameAt(entry + ENTRY_BYTES) != name) return port;
+    at += length == 0 ? JUNCTION_BYTES - (at & PLACE) : entrySize(length);
+  }
+  store<u32>(junction, at, J_SEEN);
+  store<u32>(junction, name, J_SEEN_FOR);
+  return 0;
+}
+
+/** One of those frames of list[0 … n) whose receiver has most of them. */
+function ofMost(list: u32, n: u32): u32 {
+  let found = load<u32>(list);
+  let most: u32 = 0;
+  for (let i: u32 = 0; i < n && n - i > most; i++) {
+    const frame = load<u32>(list + (i << 2));
+    const port = load<u32>(frame + F_VERDICT);
+    let same: u32 = 0;
+    for (let k = i; k < n; k++) if (load<u32>(load<u32>(list + (k << 2)) + F_VERDICT) == port) same++;
+    if (same <= most) continue;
+    most = same;
+    found = frame;
+  }
+  return found;
 }
 
 /** True when the producer waits for room, and there is much again: it has to be woken. */

@@ -3,8 +3,9 @@
 
 /** The producer's line. u32: bytes ever shown to the consumer (wraps). */
 export const J_PRODUCED = 0;
-/** u32: 1 while the producer wants to be woken when there is room. */
+/** u32: 0, or for whom a frame waits for room, and the producer for a wake-up: a receiver's name (see junction.ts), or SEVERAL. */
 export const J_STARVED = 4;
+export const SEVERAL = 2;
 /** The consumer's line. u32: bytes ever given back (wraps). */
 export const J_CONSUMED = 64;
 /** u32: 1 while the consumer wants to be woken when there is something. */
@@ -13,6 +14,9 @@ export const J_ARMED = 68;
 export const J_LAID = 128;
 /** u32, the consumer's own: bytes read; those from J_CONSUMED on are of frames in flight. */
 export const J_PULLED = 192;
+/** u32 each, the consumer's own: unread bytes as far as they were looked through, and the receiver that all of them are for. */
+export const J_SEEN = 196;
+export const J_SEEN_FOR = 200;
 /** The ring. */
 export const J_RING = 256;
 /** Sixteen frames of 64 KiB. A power of two, so that wrapping counts are places. */

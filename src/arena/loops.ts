@@ -15,12 +15,15 @@ export interface Loops {
   classify(forward: number, list: number, n: number): void;
   dispatch(forward: number, list: number, n: number): number;
   relieve(forward: number, list: number, n: number, now: number, limit: number): void;
+  relieveOf(forward: number, port: number, list: number, n: number): void;
   junctionPush(junction: number, counters: number, list: number, n: number, now: number): void;
   junctionPublish(junction: number): number;
   junctionPull(junction: number, port: number, counters: number, list: number, max: number): number;
   junctionRelease(junction: number, list: number, n: number): number;
   junctionRelieved(junction: number): number;
   junctionArm(junction: number): number;
+  junctionCramped(junction: number): number;
+  junctionCrowder(junction: number, list: number, n: number): number;
   lanePassed(): number;
   laneTurns(forward: number, first: number, count: number, from: number, until: number): number;
   settleRound(forward: number, list: number, n: number): void;

@@ -143,12 +143,19 @@ export class Engine {
     this.#set(port.id, PORT_QUIET, 0);
     this.forwarding.touch(port.id);
     this.#sources[this.#sourceCount++] = port;
-    if (waiting === BURST || (waiting > 0 && port.cramped === true))
-      this.#loops.relieve(this.forwarding.address, port.list, n, now, BLOCKED_MOST);
+    if (waiting === BURST || (waiting > 0 && port.cramped === true)) this.#relieve(port, waiting, now);
     this.#route(port, n, now);
     const left = port.release(n);
     this.#set(port.id, PORT_FLYING, left);
     return n > left;
+  }
+
+  /** Nothing more of `port` comes in before some of the `waiting` frames are done with. */
+  #relieve(port: Port, waiting: number, now: number): void {
+    const forwarding = this.forwarding.address;
+    this.#loops.relieve(forwarding, port.list, waiting, now, BLOCKED_MOST);
+    const crowder = port.crowder?.(waiting, now) ?? 0;
+    if (crowder !== 0) this.#loops.relieveOf(forwarding, crowder, port.list, waiting);
   }
 
   /** Before sleeping: every port that is not parked asks for a wake-up. True when one has work already. */

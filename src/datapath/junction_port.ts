@@ -11,6 +11,10 @@ import { countUp } from './counters.js';
 import { fillList, portBlock } from './frames.js';
 import type { Port } from './port.js';
 
+/** ms that frames for one receiver may hold up others'; and for which, after that, none may. */
+const HELD_MOST = 10;
+const STRICT = 1000;
+
 export interface JunctionOptions {
   readonly id: number;
   readonly name: string;
@@ -39,6 +43,10 @@ export class JunctionPort implements Port {
   readonly #outbox: number;
   readonly #inbox: number;
   readonly #notify: () => void;
+  /** Since when, and when last, frames for one receiver held up others'; and until when none may. */
+  #heldSince = 0;
+  #heldAt = 0;
+  #strictUntil = 0;
 
   constructor(arena: Arena, loops: Loops, options: JunctionOptions) {
     this.id = options.id;
@@ -68,6 +76,26 @@ export class JunctionPort implements Port {
 
   release(n: number): number {
     return this.#loops.junctionRelease(this.#inbox, this.list, n);
+  }
+
+  /** What the other thread has more for others waits behind the oldest frame that waits here. */
+  get cramped(): boolean {
+    return this.#loops.junctionCramped(this.#inbox) !== 0;
+  }
+
+  /**
+   * All guests of this thread that get frames from the other share the ring, and a slow one among them, whose frames it is full
+   * of, would make all of them slow. So where it does, its frames wait no longer. (One that gets all there is may be slow.)
+   */
+  crowder(waiting: number, now: number): number {
+    const port = this.#loops.junctionCrowder(this.#inbox, this.list, waiting);
+    if (port === 0 || ((now - this.#heldAt) | 0) > HELD_MOST) this.#heldSince = now;
+    this.#heldAt = now;
+    if (port === 0) return 0;
+    const strict = this.#strictUntil !== 0 && ((this.#strictUntil - now) | 0) > 0;
+    if (!strict && ((now - this.#heldSince) | 0) <= HELD_MOST) return 0;
+    this.#strictUntil = (now + STRICT) | 0;
+    return port;
   }
 
   flush(): void {

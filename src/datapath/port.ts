@@ -42,6 +42,11 @@ export interface Port {
   signal?(): void;
   /** Its peer cannot send before the oldest frame in flight is done with. */
   readonly cramped?: boolean;
+  /**
+   * Of a port that brings many senders' frames, with `waiting` in flight at time `now`: the receiver whose frames have held up
+   * others' for too long, so that they are given up; 0: none.
+   */
+  crowder?(waiting: number, now: number): number;
   /** Before sleeping, with `waiting` frames in flight: asks to be woken. True when there is work already. */
   arm(waiting: number): boolean;
   /** ms clock (performance.now) at which it has work although nobody wakes it; absent, or Infinity: never. */

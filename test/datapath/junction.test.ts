@@ -123,6 +123,74 @@ describe('a frame that changes threads', () => {
   });
 });
 
+describe('a receiver that takes nothing holds up the others of its thread', () => {
+  for (const length of [60, 1514, 65_535]) {
+    test(`no longer than one on its senders' own thread would: frames of ${length} bytes`, () => {
+      const world = new Joined(2);
+      const [[x], [y]] = [world.add(MAC_A, [0]), world.add(MAC_B, [0])];
+      const [[slow], [quick]] = [world.add(MAC_C, [1]), world.add(macOf(4), [1])];
+      const flood = plainFrame(MAC_C, MAC_A, length);
+      const sentAt: number[] = [];
+      let arrived = 0;
+      let longest = 0;
+      for (let ms = 0; ms < 300; ms++) {
+        if (y.send(plainFrame(macOf(4), MAC_B, 100, ms))) sentAt.push(world.now);
+        for (let rounds = 0; rounds < 20; rounds++) {
+          while (x.send(flood));
+          world.round();
+          for (const _ of received(quick)) longest = Math.max(longest, world.now - sentAt[arrived++]);
+        }
+        world.now++;
+      }
+      assert.ok(arrived > 280, `${arrived} frames arrived`);
+      assert.ok(longest <= 25, `${longest} ms: 10, and the ring is emptied in some rounds of this test`);
+      const drops = dropsOf(world.arena, slow);
+      assert.ok(drops['rx-full'] > 0, JSON.stringify(drops));
+      assert.deepEqual(dropsOf(world.arena, world.junctions[0][1]), {});
+    });
+  }
+
+  test('nor does one that takes some, all the time; and it gets what it can take', () => {
+    const world = new Joined(2);
+    const [[x], [y]] = [world.add(MAC_A, [0]), world.add(MAC_B, [0])];
+    const [[slow], [quick]] = [world.add(MAC_C, [1]), world.add(macOf(4), [1])];
+    const [flood, other] = [plainFrame(MAC_C, MAC_A, 1514), plainFrame(macOf(4), MAC_B, 1514)];
+    const [took, got] = [[] as number[], [] as number[]];
+    for (let ms = 0; ms < 300; ms++) {
+      took.push(slow.receive() ? 1 : 0);
+      got.push(0);
+      for (let rounds = 0; rounds < 20; rounds++) {
+        while (x.send(flood));
+        while (y.send(other));
+        world.round();
+        got[ms] += received(quick).length;
+      }
+      world.now++;
+    }
+    assert.ok(
+      took.slice(10).every((n) => n === 1),
+      'a frame each ms, whatever else is given up',
+    );
+    assert.ok(Math.min(...got.slice(30)) > 100, `${got}`);
+  });
+
+  test('but who alone is sent to may be slow: nothing is given up while it takes a frame each 10 ms', () => {
+    const world = new Joined(2);
+    const [[x], [slow]] = [world.add(MAC_A, [0]), world.add(MAC_B, [1])];
+    let [sent, got] = [0, 0];
+    for (let ms = 0; ms < 2000; ms++) {
+      for (let rounds = 0; rounds < 3; rounds++) {
+        while (x.send(plainFrame(MAC_B, MAC_A, 60, sent))) sent++;
+        world.round();
+      }
+      if (ms % 9 === 0 && ms > 0)
+        assert.deepEqual(slow.receive()?.bytes, plainFrame(MAC_B, MAC_A, 60, got++));
+      world.now++;
+    }
+    assert.deepEqual(dropsOf(world.arena, slow), {});
+  });
+});
+
 describe('a group frame', () => {
   test('reaches every port once, however many parts each has, and never its source', () => {
     const random = randomSource(42);
@@ -205,6 +273,20 @@ test('a port that left is unknown to the other threads, and may come back elsewh
   a.send(plainFrame(MAC_B, MAC_A, 101));
   world.settle();
   assert.equal(received(again).length, 1);
+});
+
+test('what is under way to a port that moves to a third thread ends where it was, counted', () => {
+  const world = new Joined(3);
+  const [[a], [b]] = [world.add(MAC_A, [0]), world.add(MAC_B, [1])];
+  a.send(plainFrame(MAC_B, MAC_A, 100));
+  world.engines[0].round(world.now);
+  for (const thread of [0, 2]) world.engines[thread].forwarding.unroute(MAC_B, world.junctions[0][1].id);
+  world.engines[1].detach(b.id);
+  const [again] = world.add(MAC_B, [2]);
+  world.settle();
+  assert.equal(received(again).length, 0);
+  assert.deepEqual(dropsOf(world.arena, world.junctions[1][0]), { 'unknown-unicast': 1 });
+  assert.equal(countersOf(world.arena, world.junctions[1][2]).out.frames, 0);
 });
 
 test('who sends under another thread’s MAC is refused on his own', () => {
