@@ -30,6 +30,13 @@ export interface PortPart {
 interface Attached {
   readonly parts: readonly PortPart[];
   readonly mac: Uint8Array | undefined;
+  /** The threads that know the way to its MAC, and by which junction. */
+  readonly routes: Route[];
+}
+
+interface Route {
+  readonly thread: number;
+  readonly to: number;
 }
 
 export class Threads<E extends EventChannels = EventChannels> {
@@ -112,13 +119,18 @@ export class Threads<E extends EventChannels = EventChannels> {
   ): Promise<{ io?: 'io_uring' | 'plain' }> {
     const mask = parts.reduce((bits, { thread }) => bits | (1 << thread), 0);
     this.#fenced.delete(id);
-    this.#attached.set(id, { parts, mac });
+    const routes: Route[] = [];
+    this.#attached.set(id, { parts, mac, routes });
     for (const { thread } of parts) this.#load[thread]++;
     try {
       let answer = {};
       for (const [i, { thread, spec }] of parts.entries())
         answer = await this.shards[thread].attach(spec, i === 0 ? mask : EVERYWHERE);
-      for (const { shard, to } of this.#elsewhere(parts)) if (mac) await shard.route(mac, to);
+      for (const route of this.#elsewhere(parts)) {
+        if (!mac) break;
+        await this.shards[route.thread].route(mac, route.to);
+        routes.push(route);
+      }
       return answer;
     } catch (error) {
       await this.detach(id).catch(() => {});
@@ -126,15 +138,18 @@ export class Threads<E extends EventChannels = EventChannels> {
     }
   }
 
-  /** Resolves when no thread touches anything of that port any more. */
+  /** Resolves, or rejects (a thread failed), when no thread touches anything of that port any more. */
   async detach(id: number): Promise<void> {
     const attached = this.#attached.get(id);
     if (!attached) return;
     this.#attached.delete(id);
-    const { parts, mac } = attached;
+    const { parts, mac, routes } = attached;
     for (const { thread } of parts) this.#load[thread]--;
-    for (const { shard, to } of this.#elsewhere(parts)) if (mac) await shard.unroute(mac, to);
-    await Promise.all(parts.map(({ thread }) => this.shards[thread].detach(id)));
+    // What fails is of a thread that is no more; the others have to let go all the same.
+    const unrouted = routes.map(({ thread, to }) => mac && this.shards[thread].unroute(mac, to));
+    const undone = await Promise.allSettled(unrouted);
+    undone.push(...(await Promise.allSettled(parts.map(({ thread }) => this.shards[thread].detach(id)))));
+    for (const step of undone) if (step.status === 'rejected') throw step.reason;
   }
 
   /** What a thread's junctions brought it, and what became of what it sent through them. */
@@ -178,11 +193,11 @@ export class Threads<E extends EventChannels = EventChannels> {
   }
 
   /** The threads that have no part of a port, and their junction to one that has. */
-  #elsewhere(parts: readonly PortPart[]): { shard: Shard<E>; to: number }[] {
+  #elsewhere(parts: readonly PortPart[]): Route[] {
     const here = new Set(parts.map(({ thread }) => thread));
     const [first] = parts;
-    return this.shards.flatMap((shard, thread) =>
-      here.has(thread) ? [] : [{ shard, to: junctionTo(first.thread) }],
+    return this.shards.flatMap((_, thread) =>
+      here.has(thread) ? [] : [{ thread, to: junctionTo(first.thread) }],
     );
   }
 
