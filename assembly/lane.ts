@@ -15,7 +15,7 @@ import {
   TXREQ_SIZE,
 } from '../src/abi/netif';
 import { NETIF_RING_SIZE } from '../src/abi/ring';
-import { cacheTable, mappedPage, NO_TABLE } from './cache';
+import { cacheTable, mappedPage } from './cache';
 import { CT_ALGORITHM, CT_HEADROOM } from './control_layout';
 import {
   C_CACHE_HITS,
@@ -30,16 +30,8 @@ import { pinned, pinnedPage, unpin } from './domains';
 import { queueAt, queueOf } from './flow';
 import { KEY_MASK, KEY_VALID, macLookup, portOf } from './forward';
 import { FWD_SCRATCH, FWD_SHOWN, PORT_DIRECT, PORT_LAST, PORT_MAC } from './forward_layout';
-import {
-  CACHE_ENTRY,
-  CACHE_GRANTS,
-  CACHE_TABLE,
-  CACHE_TICK,
-  DOM_TABLE,
-  DOM_VIEW,
-  ENTRY_USED,
-} from './grant_layout';
-import { aheadOfFrames } from './lane_ahead';
+import { CACHE_GRANTS, CACHE_TABLE, CACHE_TICK, DOM_TABLE, DOM_VIEW } from './grant_layout';
+import { aheadOfFrames, aheadOfPosted, isFar } from './lane_ahead';
 import { BURST, F_HDR_LEN, F_HEADER, F_LEN, PAGE_SIZE, V_GSO_TYPE } from './layout';
 import { copyBytes, count } from './memory';
 import { available } from './netback_room';
@@ -79,13 +71,6 @@ const TURN_BYTES: u32 = BURST * 1500;
 /** Bytes moved in this turn. */
 let taken: u32 = 0;
 
-/**
- * Frames that were moved since a page was last used, of whatever vif, from which on it is worth reading ahead: about as many
- * pages as a TLB knows. It costs 1 ns a frame, and where pages are far it saves half a frame's cost.
- */
-const FAR: u32 = 1024;
-/** Turns of a vif in which it may be taken to use its pages once, where their last use is not known. */
-const LAP: u32 = 4;
 /** Frames of all vifs since this one's last turn. */
 let since: u32 = 0;
 /** TX request up to which frames were read ahead. */
@@ -154,7 +139,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   const known: u32 = table == 0 ? 0 : load<u32>(cache + CACHE_TABLE);
   const tick: u32 = table == 0 ? 0 : load<u32>(cache + CACHE_TICK);
 
-  const far = isFar(table, known, grants, load<u32>(txEntry(ring, cons)), tick);
+  const far = isFar(table, known, grants, txEntry(ring, cons), tick, since);
   if (far && cons == readAhead) readAhead = aheadOfFrames(fwd, ring, cons, end, known, grants, domain);
 
   // Whom the first frame is for. It is read again below, and goes there only if it still says so.
@@ -206,6 +191,7 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
 
   const toAnswers = load<u32>(other + NB_RX_ANSWERS);
   let slot = begin;
+  let postedAhead = begin;
   let bytes: u64 = 0;
   // Marks on the grants of the frame at hand, and whose they are.
   let marks: u32 = 0;
@@ -213,7 +199,11 @@ function laneTo(fwd: u32, port: u32, nb: u32, cons: u32, end: u32): u32 {
   let gref: u32 = 0;
   let toGref: u32 = 0;
   while (slot != last) {
-    if (far && cons == readAhead) readAhead = aheadOfFrames(fwd, ring, cons, end, known, grants, domain);
+    if (far) {
+      if (cons == readAhead) readAhead = aheadOfFrames(fwd, ring, cons, end, known, grants, domain);
+      if (slot == postedAhead)
+        postedAhead = aheadOfPosted(fwd, toRing, slot, last, toKnown, toGrants, toDomain);
+    }
     const request = txEntry(ring, cons);
     const where = load<u64>(request); // u32 gref, u16 offset, u16 flags: once
     const size = <u32>load<u16>(request, TXREQ_SIZE); // once; of the id nothing depends but the answer
@@ -302,12 +292,6 @@ function toBeShown(fwd: u32, nb: u32): void {
   if (n != 0 && load<u32>(shown + (n << 2)) == nb) return;
   store<u32>(shown, n + 1);
   store<u32>(shown + 4 + (n << 2), nb);
-}
-
-/** Is a sender's page likely to have left the CPU's caches? By how long ago its vif's mapping cache met it, if it has one that knows. */
-function isFar(table: u32, known: u32, grants: u32, gref: u32, tick: u32): bool {
-  if (since >= FAR || gref >= grants || table == NO_TABLE) return since >= FAR / LAP;
-  return <u64>since * (tick - load<u32>(known + gref * CACHE_ENTRY, ENTRY_USED)) >= FAR;
 }
 
 /** The record of a vif's domain, when the hypervisor has a view of it; else 0. */
