@@ -77,7 +77,8 @@ export class Shard<E extends EventChannels = EventChannels> {
     });
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('error', (error) => this.#failed(error));
-    process.once('exit', this.#onExit);
+    if (running.size === 0) process.once('exit', stopRunning);
+    running.add(this);
     port1.on('message', (message: ShardMessage) => this.#heard(message));
     if (platform?.kind !== 'embedded') return; // a guest's back end is the daemon; Xen's notify never blocks
     this.#watch = setInterval(() => this.#lookAtHeartbeat(), WATCH);
@@ -139,7 +140,8 @@ export class Shard<E extends EventChannels = EventChannels> {
     clearInterval(this.#watch);
     await this.#ask({ op: 'stop' }).catch(() => {});
     await this.#exited;
-    process.off('exit', this.#onExit);
+    running.delete(this);
+    if (running.size === 0) process.off('exit', stopRunning);
     this.#port.close();
     close(this.#controlFd);
     this.#arena.free(this.#memory, MEMORY);
@@ -147,12 +149,12 @@ export class Shard<E extends EventChannels = EventChannels> {
   }
 
   /** The process ends without `close`: Node waits for the thread then, which may sleep in the kernel. */
-  readonly #onExit = (): void => {
+  abandon(): void {
     Atomics.store(this.#arena.u32, this.#heartbeat / 4 + 2, 1);
     signal(this.#controlFd);
     const blocked = Atomics.load(this.#arena.u32, this.#heartbeat / 4 + 1);
     if (blocked !== 0) drain(blocked - 1);
-  };
+  }
 
   #ask(request: Unsequenced<ShardRequest>): Promise<{ io?: 'io_uring' | 'plain' }> {
     const sequence = ++this.#sequence;
@@ -202,6 +204,13 @@ export class Shard<E extends EventChannels = EventChannels> {
     }
     this.#stuck = { fd, rounds };
   }
+}
+
+/** Not closed yet. One listener for all: Node warns of more than ten. */
+const running = new Set<Shard>();
+
+function stopRunning(): void {
+  for (const shard of running) shard.abandon();
 }
 
 const MEMORY = SEGMENTS_SIZE + FORWARDING_SIZE + 64 + HEARTBEAT_SIZE;

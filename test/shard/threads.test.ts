@@ -5,7 +5,7 @@ import { JUNCTION_SIZE } from '../../assembly/junction_layout.js';
 import { Arena } from '../../src/arena/arena.js';
 import { instantiateLoops } from '../../src/arena/loops.js';
 import { PORT_BLOCK } from '../../src/datapath/frames.js';
-import type { JunctionSpec } from '../../src/shard/spec.js';
+import { type JunctionSpec, THREADS_MAX } from '../../src/shard/spec.js';
 import { Threads } from '../../src/shard/threads.js';
 import { createEventFd } from '../../src/sys/eventfd.js';
 import { close } from '../../src/sys/libc.js';
@@ -19,7 +19,7 @@ let failures: Error[];
 let opened: number[];
 
 beforeEach(async () => {
-  arena = Arena.create(1 << 28);
+  arena = Arena.create(1 << 30);
   hypervisor = new Hypervisor(arena, instantiateLoops(arena));
   failures = [];
   opened = [];
@@ -46,6 +46,16 @@ async function kill(thread: number): Promise<void> {
   await threads.attach(100, undefined, [{ thread, spec: quietPort(100, outside) }]).catch(() => {});
   while (failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 }
+
+test('as many threads as there may be are one listener to the process, and none when they are closed', async () => {
+  const before = process.listenerCount('exit'); // three threads run
+  const many = await Threads.open(arena, hypervisor, THREADS_MAX, (error) => failures.push(error));
+  assert.equal(process.listenerCount('exit'), before);
+  await many.close();
+  assert.equal(process.listenerCount('exit'), before);
+  await threads.close();
+  assert.equal(process.listenerCount('exit'), before - 1);
+});
 
 describe('a port of several parts', () => {
   test('is attached as a whole or not at all, and the way to another port of its MAC stays', async () => {
