@@ -107,7 +107,9 @@ export class InterfaceCare {
     const { log } = this.#parts;
     if (port.present) {
       if (!isAmong(due, port.ifindex)) return;
-      if (port.stays(lost.has(port.ifindex), linkDetailsOf(port.ifindex))) return;
+      const now = linkDetailsOf(port.ifindex);
+      if (now?.carrier === false) port.lostCarrier(hook);
+      if (port.stays(lost.has(port.ifindex), now)) return;
       port.leave(hook, `${port.device} is gone`);
       log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
     } else if (names && !names.has(port.device)) return;

@@ -106,6 +106,11 @@ export class KernelPort {
     return !lost && now !== undefined;
   }
 
+  /** Nobody is behind it any more: who comes next may have other MACs. A bridge forgets then, too. */
+  lostCarrier(hook: Hook): void {
+    if (this.learns && this.#id !== undefined) hook.forgetLearned(0, this.#id);
+  }
+
   /** Why it could not come back. True when that is news. */
   stillAbsent(why: string): boolean {
     const news = why !== this.#absent;

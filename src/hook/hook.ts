@@ -220,12 +220,12 @@ export class Hook {
     return learnedMacs(this.#maps);
   }
 
-  /** Forgets learned MACs not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */
-  forgetLearned(idleMs: number): void {
+  /** Forgets learned MACs, of all ports or of one, not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */
+  forgetLearned(idleMs: number, of?: number): void {
     const counts = new Map<number, number>();
-    for (const entry of this.learned()) {
-      if (entry.idleMs >= idleMs) this.#maps.removeMac(macBytes(entry.mac));
-      else counts.set(entry.port, (counts.get(entry.port) ?? 0) + 1);
+    for (const { mac, port, idleMs: idle } of this.learned()) {
+      if (idle >= idleMs && (of ?? port) === port) this.#maps.removeMac(macBytes(mac));
+      else counts.set(port, (counts.get(port) ?? 0) + 1);
     }
     for (const { id, learn } of this.#ports.values()) {
       if (learn > 0) this.#maps.setLearned(id, counts.get(id) ?? 0, learn);

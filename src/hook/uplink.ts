@@ -1,7 +1,7 @@
 /** The uplink's side of the hook: its two programs, and what its NIC takes in for the ports. */
 import { close } from '../sys/libc.js';
 import { linkDetailsOf } from '../sys/link_details.js';
-import { macBytes } from '../sys/netlink.js';
+import { macBytes, macText } from '../sys/netlink.js';
 import { ReceiveFilter } from '../sys/packet_socket.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Orders } from './attachment.js';
@@ -28,7 +28,10 @@ export class Uplink {
   readonly shortcut: Shortcut;
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
-  readonly #promiscuityBefore: number;
+  /** MACs of ports that come in. */
+  readonly #macs = new Set<string>();
+  /** It has no unicast filter; undefined: that has not shown yet. */
+  #filterless: boolean | undefined;
   readonly #wanted: Features | undefined;
   #features: SwitchedOff | undefined;
   #more = { groups: false, all: false };
@@ -46,7 +49,6 @@ export class Uplink {
     this.name = device.name;
     this.ifindex = device.index;
     this.mac = macBytes(device.mac);
-    this.#promiscuityBefore = device.promiscuity;
     this.#filter = new ReceiveFilter(device.index);
     const programs: number[] = [];
     try {
@@ -83,19 +85,30 @@ export class Uplink {
     return !this.#attachment.attached();
   }
 
-  /** Whether the NIC became promiscuous for us: for want of a unicast filter, or because a port learns. */
+  /** Whether the NIC is promiscuous for us, whoever else wants it so: for want of a unicast filter, or because a port learns. */
   promiscuous(): boolean {
-    const now = linkDetailsOf(this.ifindex);
-    return now !== undefined && now.promiscuity > this.#promiscuityBefore;
+    return this.#more.all || (this.#filterless === true && this.#macs.size > 0);
   }
 
   /** Frames from the wire to this MAC come in. */
   receive(mac: Uint8Array): void {
+    const before = this.#filterless === undefined ? this.#promiscuity() : 0;
     this.#filter.add(mac);
+    this.#macs.add(macText(mac));
+    if (this.#filterless !== undefined) return;
+    // The kernel asks for promiscuous mode once, so where it is on already (for a macvlan, maybe) nothing shows.
+    const now = this.#promiscuity();
+    if (now > before) this.#filterless = true;
+    else if (now === 0) this.#filterless = false;
   }
 
   receiveNoLonger(mac: Uint8Array): void {
     this.#filter.remove(mac);
+    this.#macs.delete(macText(mac));
+  }
+
+  #promiscuity(): number {
+    return linkDetailsOf(this.ifindex)?.promiscuity ?? 0;
   }
 
   /** Whether every group's frames come in too, and whether really all do (promiscuous). */

@@ -20,6 +20,8 @@ export interface LinkDetails {
   readonly loopback: boolean;
   /** Administratively up. */
   readonly up: boolean;
+  /** Up, and its other side too. */
+  readonly carrier: boolean;
   /** The root qdisc: `noqueue`, `fq_codel`, …. */
   readonly qdisc: string;
   /** `veth`, `tun`, …; empty for hardware. */
@@ -100,6 +102,7 @@ function details(payload: Uint8Array): LinkDetails {
     hardware: view.getUint16(rt.IFINFO_TYPE, true),
     loopback: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_LOOPBACK) !== 0,
     up: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_UP) !== 0,
+    carrier: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_LOWER_UP) !== 0,
     qdisc: text(attributes.get(rt.IFLA_QDISC)),
     kind: text(info.get(rt.IFLA_INFO_KIND)),
     master: number(rt.IFLA_MASTER),

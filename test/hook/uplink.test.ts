@@ -78,6 +78,35 @@ describe('an uplink', {
     await hook.call('close');
   });
 
+  test('promiscuous mode is ours or others’: who else wants it changes nothing of what is said', async () => {
+    await host.run(
+      'ip link add low1 type veth peer name far1 && ip link set low1 up && ip link set far1 up && ' +
+        'ip link add nic1 link low1 type macvlan mode private && ip link set nic1 up && ' +
+        'ip link add up2 type veth peer name up3 && ip link set up2 up && ' +
+        'ip link add r0 type veth peer name r1 && ip link add r2 type veth peer name r3',
+    );
+    for (const [uplink, port, ours] of [
+      ['nic1', 'r0', false],
+      ['up2', 'r2', true],
+    ] as const) {
+      await host.run(`ip link set ${uplink} promisc on`);
+      const hook = await open(uplink);
+      assert.equal(await hook.call('promiscuous'), false, uplink);
+      await hook.call('addPort', { name: port, macs: ['02:00:00:00:00:54'] });
+      assert.equal(await hook.call('promiscuous'), ours);
+      await host.run(`ip link set ${uplink} promisc off`);
+      assert.equal(await hook.call('promiscuous'), ours);
+      await host.run(`ip link set ${uplink} promisc on allmulticast on`);
+      assert.equal(await hook.call('promiscuous'), ours);
+      await hook.call('close');
+      assert.deepEqual(
+        [(await link(uplink)).promiscuity, (await link(uplink)).allmulti],
+        [1, 1],
+        'theirs stay',
+      );
+    }
+  });
+
   test('256 ports and no uplink: a group frame reaches each, unicast the one', async () => {
     const count = 256;
     const lines = Array.from(
