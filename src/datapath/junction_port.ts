@@ -11,9 +11,13 @@ import { countUp } from './counters.js';
 import { fillList, portBlock } from './frames.js';
 import type { Port } from './port.js';
 
-/** ms that frames for one receiver may hold up others'; and for which, after that, none may. */
+/** ms that frames for one receiver may hold up others'. */
 const HELD_MOST = 10;
-const STRICT = 1000;
+/** So often within so many ms they may; after that for not longer than HELD_STRICT, for STRICT ms. */
+const OFTEN = 5;
+const WITHIN = 1000;
+const HELD_STRICT = 1;
+const STRICT = 250;
 
 export interface JunctionOptions {
   readonly id: number;
@@ -43,9 +47,13 @@ export class JunctionPort implements Port {
   readonly #outbox: number;
   readonly #inbox: number;
   readonly #notify: () => void;
-  /** Since when, and when last, frames for one receiver held up others'; and until when none may. */
+  /** Since when, and when last, frames for one receiver held up others'. */
   #heldSince = 0;
   #heldAt = 0;
+  /** How often they did for too long, since when. */
+  #times = 0;
+  #timesSince = 0;
+  /** Until when they may hardly do so. */
   #strictUntil = 0;
 
   constructor(arena: Arena, loops: Loops, options: JunctionOptions) {
@@ -85,17 +93,30 @@ export class JunctionPort implements Port {
 
   /**
    * All guests of this thread that get frames from the other share the ring, and a slow one among them, whose frames it is full
-   * of, would make all of them slow. So where it does, its frames wait no longer. (One that gets all there is may be slow.)
+   * of, makes all of them wait. A guest that is busy elsewhere does so now and then; where it goes on like this its frames
+   * wait no longer. (One that gets all there is may be slow.)
    */
   crowder(waiting: number, now: number): number {
     const port = this.#loops.junctionCrowder(this.#inbox, this.list, waiting);
     if (port === 0 || ((now - this.#heldAt) | 0) > HELD_MOST) this.#heldSince = now;
     this.#heldAt = now;
     if (port === 0) return 0;
+    const held = (now - this.#heldSince) | 0;
     const strict = this.#strictUntil !== 0 && ((this.#strictUntil - now) | 0) > 0;
-    if (!strict && ((now - this.#heldSince) | 0) <= HELD_MOST) return 0;
-    this.#strictUntil = (now + STRICT) | 0;
+    if (held < (strict ? HELD_STRICT : HELD_MOST)) return 0;
+    if (held >= HELD_MOST) this.#again(now);
     return port;
+  }
+
+  /** Others were held up for too long. */
+  #again(now: number): void {
+    this.#heldSince = now;
+    if (((now - this.#timesSince) | 0) > WITHIN) {
+      this.#timesSince = now;
+      this.#times = 0;
+    }
+    if (++this.#times < OFTEN) return;
+    this.#strictUntil = (now + STRICT) | 0;
   }
 
   flush(): void {

@@ -125,25 +125,26 @@ describe('a frame that changes threads', () => {
 
 describe('a receiver that takes nothing holds up the others of its thread', () => {
   for (const length of [60, 1514, 65_535]) {
-    test(`no longer than one on its senders' own thread would: frames of ${length} bytes`, () => {
+    test(`for 10 ms, and hardly at all when it goes on so: frames of ${length} bytes`, () => {
       const world = new Joined(2);
       const [[x], [y]] = [world.add(MAC_A, [0]), world.add(MAC_B, [0])];
       const [[slow], [quick]] = [world.add(MAC_C, [1]), world.add(macOf(4), [1])];
       const flood = plainFrame(MAC_C, MAC_A, length);
       const sentAt: number[] = [];
-      let arrived = 0;
-      let longest = 0;
-      for (let ms = 0; ms < 300; ms++) {
+      const took: number[] = [];
+      for (let ms = 0; ms < 400; ms++) {
         if (y.send(plainFrame(macOf(4), MAC_B, 100, ms))) sentAt.push(world.now);
         for (let rounds = 0; rounds < 20; rounds++) {
           while (x.send(flood));
           world.round();
-          for (const _ of received(quick)) longest = Math.max(longest, world.now - sentAt[arrived++]);
+          for (const _ of received(quick)) took.push(world.now - sentAt[took.length]);
         }
         world.now++;
       }
-      assert.ok(arrived > 280, `${arrived} frames arrived`);
-      assert.ok(longest <= 25, `${longest} ms: 10, and the ring is emptied in some rounds of this test`);
+      assert.ok(took.length > 330, `${took.length} frames arrived`);
+      const late = Math.max(...took.slice(100));
+      assert.ok(late <= 15, `${late} ms`);
+      assert.ok(Math.max(...took) <= 65, `five times 10 ms, and what is in the ring then: ${took}`);
       const drops = dropsOf(world.arena, slow);
       assert.ok(drops['rx-full'] > 0, JSON.stringify(drops));
       assert.deepEqual(dropsOf(world.arena, world.junctions[0][1]), {});
@@ -155,23 +156,20 @@ describe('a receiver that takes nothing holds up the others of its thread', () =
     const [[x], [y]] = [world.add(MAC_A, [0]), world.add(MAC_B, [0])];
     const [[slow], [quick]] = [world.add(MAC_C, [1]), world.add(macOf(4), [1])];
     const [flood, other] = [plainFrame(MAC_C, MAC_A, 1514), plainFrame(macOf(4), MAC_B, 1514)];
-    const [took, got] = [[] as number[], [] as number[]];
-    for (let ms = 0; ms < 300; ms++) {
-      took.push(slow.receive() ? 1 : 0);
-      got.push(0);
+    let [took, got] = [0, 0];
+    for (let ms = 0; ms < 400; ms++) {
+      if (slow.receive()) took++;
       for (let rounds = 0; rounds < 20; rounds++) {
         while (x.send(flood));
         while (y.send(other));
         world.round();
-        got[ms] += received(quick).length;
+        const n = received(quick).length;
+        if (ms >= 100) got += n;
       }
       world.now++;
     }
-    assert.ok(
-      took.slice(10).every((n) => n === 1),
-      'a frame each ms, whatever else is given up',
-    );
-    assert.ok(Math.min(...got.slice(30)) > 100, `${got}`);
+    assert.ok(took > 390, 'a frame each ms, whatever else is given up');
+    assert.ok(got > 300 * 100, `${got} in 300 ms: ten times what 64 each 10 ms would be`);
   });
 
   test('but who alone is sent to may be slow: nothing is given up while it takes a frame each 10 ms', () => {
