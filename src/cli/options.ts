@@ -158,6 +158,18 @@ export function parsePlatform(text: string): (typeof PLATFORMS)[number] {
   return platform;
 }
 
+export const HOST_DRIVERS = ['tap', 'netfront'] as const;
+
+export function parseHostDriver(text: string): (typeof HOST_DRIVERS)[number] {
+  const driver = HOST_DRIVERS.find((known) => known === text);
+  if (driver === undefined)
+    throw new UsageError(
+      `${quote(text)} is not what a host port can be`,
+      `known: ${HOST_DRIVERS.join(', ')}`,
+    );
+  return driver;
+}
+
 export function parseGuestName(text: string): string {
   if (GUEST_NAME.test(text)) return text;
   throw new UsageError(`${quote(text)} is not a guest name`, '1 to 32 of a-z, 0-9 and -, no - at either end');

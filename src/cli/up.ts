@@ -5,15 +5,17 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { CONTROL_SOCKET, type Status } from '../daemon/api.js';
 import type { Claim } from '../daemon/claim.js';
-import type { DaemonOptions } from '../daemon/options.js';
+import type { DaemonOptions, HostDriver } from '../daemon/options.js';
 import { SetupError } from '../sys/errors.js';
 import { type Attach, type Context, ENTRY } from './context.js';
 import { exitCodeOf, note, printJson } from './io.js';
 import { freeNetwork } from './network.js';
 import {
   collectCidrs,
+  HOST_DRIVERS,
   PLATFORMS,
   parseAgeing,
+  parseHostDriver,
   parseInterfaceName,
   parseMode,
   parseMtu,
@@ -30,6 +32,7 @@ interface UpOptions {
   readonly host: boolean;
   readonly hostName?: string;
   readonly hostIp?: string[];
+  readonly hostDriver?: HostDriver;
   readonly mtu?: number;
   readonly uplink?: string;
   readonly throughUplink?: boolean;
@@ -62,6 +65,11 @@ export function addUp(program: Command, attach: Attach): void {
       collectCidrs,
     )
     .option('--host-name <name>', `the host port’s interface (default: ${HOST_NAME})`, parseInterfaceName)
+    .option(
+      '--host-driver <name>',
+      `on a Xen host, what the host port is: ${HOST_DRIVERS.join(' or ')} (default: tap; docs/xen.md compares them)`,
+      parseHostDriver,
+    )
     .option('--no-host', 'without a host port')
     .option(
       '--mtu <bytes>',
@@ -126,6 +134,13 @@ async function up(context: Context, options: UpOptions): Promise<number> {
   if (!options.host && (options.hostIp || options.hostName || options.mtu)) {
     throw new UsageError('--no-host leaves nothing to name, address or size', 'drop --no-host, or the other');
   }
+  if (options.hostDriver !== undefined && !options.host)
+    throw new UsageError('--no-host leaves no port to drive', 'drop --no-host, or --host-driver');
+  if (options.hostDriver === 'netfront' && options.uplink !== undefined)
+    throw new UsageError(
+      '--host-driver netfront is for a host port that is the only way to the host, and with --uplink there is another',
+      'drop one of them',
+    );
   const { io, directory } = context;
   if (options.uplink !== undefined) {
     const { canMakeTaps } = await import('../daemon/doctor.js');
@@ -167,10 +182,16 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
           name: options.hostName ?? HOST_NAME,
           addresses: options.hostIp ?? freeNetwork(0).host,
           mtu: options.mtu ?? HOST_MTU,
+          ...(options.hostDriver === undefined ? {} : { driver: options.hostDriver }),
         }
       : null;
   const platform = choosePlatform(options.platform, !options.rootless && canMakeTaps(io.uid));
   const why = platform === 'embedded' && options.platform === 'auto' ? whyNotNative() : undefined;
+  if (options.hostDriver === 'netfront' && platform !== 'native')
+    throw new UsageError(
+      '--host-driver netfront needs a Xen host',
+      'leave it out: the host port is a tap then',
+    );
   if (why !== undefined) note(io, `Xen’s own guests are not served: ${why}`);
   const stop = stopRequest(context);
   const daemon = await startDaemon(

@@ -22,7 +22,7 @@ import type { Claim } from './claim.js';
 import { type Controlled, ControlServer } from './control_server.js';
 import { SOCKETS } from './directory.js';
 import { EmbeddedMachine } from './embedded_machine.js';
-import { HostPort, hostMac } from './host_port.js';
+import { type HostPlace, HostPort, hostMac } from './host_port.js';
 import { KernelNetwork } from './kernel_network.js';
 import { type Log, openLog } from './log.js';
 import type { Machine } from './machine.js';
@@ -69,7 +69,7 @@ class RunningDaemon implements Daemon {
   #failure: Error | undefined;
   #machine: Machine | undefined;
   #threads: Threads | undefined;
-  #host: HostPort | undefined;
+  #host: HostPlace | undefined;
   #kernel: KernelNetwork | undefined;
 
   constructor(options: DaemonOptions, claim: Claim) {
@@ -117,13 +117,17 @@ class RunningDaemon implements Daemon {
     const datapath = { arena, threads, ports };
     const kernelOptions = this.#options.kernel ?? {};
     const book = new AddressBook(host?.addresses ?? []);
+    const byNetfront = host?.driver === 'netfront';
+    let hostsMac = '';
     if (host) {
       book.claimAddresses('the host', host.addresses);
-      const mac = book.claimMac('the host', hostMac(host.name));
-      this.#host = await HostPort.open(datapath, host, mac, kernelOptions.uplink !== undefined);
-      const opened = this.#host;
-      this.#own(() => opened.close());
-      this.#mustGoOn();
+      hostsMac = book.claimMac('the host', hostMac(host.name));
+      if (!byNetfront) {
+        const opened = await HostPort.open(datapath, host, hostsMac, kernelOptions.uplink !== undefined);
+        this.#host = opened;
+        this.#own(() => opened.close());
+        this.#mustGoOn();
+      }
     }
 
     const kernel = new KernelNetwork({
@@ -132,7 +136,7 @@ class RunningDaemon implements Daemon {
       book,
       log: this.#log,
       rootless: this.#options.rootless,
-      host: this.#host,
+      host: host ? { name: host.name, mac: hostsMac } : undefined,
     });
     this.#kernel = kernel;
     this.#own(() => kernel.close());
@@ -150,6 +154,14 @@ class RunningDaemon implements Daemon {
       mustGoOn: () => this.#mustGoOn(),
     });
     this.#mustGoOn();
+    if (host && byNetfront) {
+      if (!machine.openHost) throw new SetupError('--host-driver netfront: this is not a Xen host');
+      book.releaseMac('the host', hostsMac); // the vif claims it, as every vif does
+      const opened = await machine.openHost(host, hostsMac);
+      this.#host = opened;
+      this.#own(() => opened.close());
+      this.#mustGoOn();
+    }
     const control = new ControlServer(this);
     this.#own(() => control.close());
     await control.listen(join(directory, CONTROL_SOCKET));
@@ -245,7 +257,7 @@ class RunningDaemon implements Daemon {
   vifs(): Vif[] {
     const vifs = this.#machine?.vifs() ?? [];
     const host = this.#host;
-    if (host) {
+    if (host?.counters) {
       const { name, mac, addresses, mtu, counters } = host;
       const fixed = {
         kind: 'tap',

@@ -25,7 +25,19 @@ export function hostMac(name: string): string | undefined {
   return undefined;
 }
 
-export class HostPort {
+/** What the daemon knows of it, however it is made. */
+export interface HostPlace {
+  readonly name: string;
+  readonly mac: string;
+  readonly addresses: readonly string[];
+  readonly mtu: number;
+  readonly io: 'io_uring' | 'plain';
+  /** Absent where the port is listed among the vifs. */
+  readonly counters?: PortCounters;
+  close(): Promise<void>;
+}
+
+export class HostPort implements HostPlace {
   readonly name: string;
   readonly mac: string;
   readonly addresses: readonly string[];

@@ -6,8 +6,9 @@ import type { TransferName } from '../transfer/transfer.js';
 import type { Platform } from '../xen/platform.js';
 import type { AddressBook } from './addresses.js';
 import type { GuestInfo, Vif, XenInfo } from './api.js';
+import type { HostPlace } from './host_port.js';
 import type { Log } from './log.js';
-import type { DaemonOptions } from './options.js';
+import type { DaemonOptions, HostOptions } from './options.js';
 import type { Vifs } from './vifs.js';
 
 export interface MachineParts {
@@ -42,6 +43,8 @@ export interface Machine {
   removeGuest(name: string): Promise<void>;
   /** Null on the embedded platform. */
   xen(): XenInfo | null;
+  /** The host's port as a vif of its own, where that can be. Once it is open. Throws SetupError; nothing is left then. */
+  openHost?(host: HostOptions, mac: string): Promise<HostPlace>;
   /** Vifs of guests that live on are closed when the daemon ends, instead of being left for a successor. */
   closeVifs(): void;
   close(): void;

@@ -11,10 +11,12 @@ import type { GuestInfo, Vif, XenInfo } from './api.js';
 import { crowded } from './cache_budget.js';
 import { carrierOf, setLink } from './carrier.js';
 import { claimHost } from './host_claim.js';
+import { HostNetfront } from './host_netfront.js';
+import type { HostPlace } from './host_port.js';
 import { comesByItself, KernelNetback } from './kernel_netback.js';
 import type { Log } from './log.js';
 import type { Machine, MachineParts } from './machine.js';
-import { queuesOffered } from './options.js';
+import { type HostOptions, queuesOffered } from './options.js';
 import { servedTransfer } from './served_transfer.js';
 import type { Vifs } from './vifs.js';
 import { openHostXenstore, ownDomid, xenstoreWay } from './xen_host.js';
@@ -114,7 +116,8 @@ export class NativeMachine implements Machine {
   }
 
   get guestCount(): number {
-    return new Set(this.#netback?.vifs.map(({ domid }) => domid)).size;
+    const others = this.#netback?.vifs.filter(({ domid }) => domid !== this.#domid);
+    return new Set(others?.map(({ domid }) => domid)).size;
   }
 
   async removeGuest(name: string): Promise<void> {
@@ -123,6 +126,19 @@ export class NativeMachine implements Machine {
 
   xen(): XenInfo {
     return { domid: this.#domid, xenstore: this.#way, connected: this.#store?.connected ?? false };
+  }
+
+  async openHost(options: HostOptions, mac: string): Promise<HostPlace> {
+    const [store, netback] = [this.#store, this.#netback];
+    if (store === undefined || netback === undefined) throw new SetupError('the daemon is not up yet');
+    const home = await store.getDomainPath(this.#domid);
+    const problem = (handle: number) => {
+      const { phase, reason } = netback.viewOf(this.#domid, handle) ?? {};
+      return phase === 'foreign' || phase === 'fenced' ? (reason ?? phase) : undefined;
+    };
+    const host = new HostNetfront({ store, domid: this.#domid, home, problem }, options, mac);
+    await host.open();
+    return host;
   }
 
   closeVifs(): void {

@@ -9,7 +9,7 @@ export { THREADS_MAX } from '../shard/spec.js';
 export interface DaemonOptions {
   /** Runtime directory, private to the user; sockets live there while the daemon runs. */
   readonly directory: string;
-  /** The host's own tap, or null for none. */
+  /** The host's own port, or null for none. */
   readonly host?: HostOptions | null;
   /** How the daemon uses the kernel's interfaces. */
   readonly kernel?: KernelOptions;
@@ -53,7 +53,11 @@ export interface HostOptions {
   /** With prefix: `10.206.0.1/24`. Guests get addresses from these networks. */
   readonly addresses: readonly string[];
   readonly mtu: number;
+  /** Default: a tap. `netfront`: a vif of the host's own, on a Xen host (host_netfront.ts). */
+  readonly driver?: HostDriver;
 }
+
+export type HostDriver = 'tap' | 'netfront';
 
 export const DEFAULT_HOST: HostOptions = {
   name: 'nf0',

@@ -57,6 +57,7 @@ export interface OwnVif {
 export async function joinOwnVif(lab: Lab, space: Dom0, address: string, number = 0): Promise<OwnVif> {
   lab.step(`our netfront joins vif ${number}`);
   const out = `/tmp/join.${number}`;
+  await lab.dom0.ok(`rm -f ${out}`); // what the last one of that number said
   const task = await space.start(
     `echo $$ >${out}.pid; exec node /netferry/bin/netferry.js --json guest join --vif ${number} --ip ${address}/24 >${out} 2>&1`,
   );

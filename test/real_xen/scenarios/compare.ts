@@ -25,6 +25,8 @@ const RIVAL = 'bridge+netfilter';
 const KERNEL = [RIVAL, 'bridge'];
 /** Those that an unmodified front end can have: with `persistent` and `static` it is served by grant copies. */
 const TRANSFERS = ['grant-copy', 'map'];
+/** With dom0 behind a vif of its own, instead of a tap. */
+const BY_NETFRONT = '+netfront';
 const MEGABYTE = 1e6;
 
 /** What is measured, and for how many seconds each. */
@@ -54,7 +56,7 @@ export const scenario: Scenario = {
     const contestants = list(
       lab,
       'contestants',
-      lab.backend === 'kernel' ? KERNEL : [...KERNEL, ...TRANSFERS],
+      lab.backend === 'kernel' ? KERNEL : [...KERNEL, ...TRANSFERS, `grant-copy${BY_NETFRONT}`],
     );
     if (!contestants.includes(RIVAL)) contestants.unshift(RIVAL);
     const plan: Plan = {
@@ -134,8 +136,16 @@ async function setUp(
     };
     return { network, end };
   }
-  const daemon = await lab.netferry({ args: [...HOST_ARGS, '--transfer', name] });
-  return { network: netferryNetwork(daemon), end: () => daemon.stop() };
+  const netfront = name.endsWith(BY_NETFRONT);
+  if (netfront) await dom0.ok('modprobe xen-netfront');
+  const host = netfront ? [...HOST_ARGS, '--host-driver', 'netfront'] : HOST_ARGS;
+  const transfer = name.replace(BY_NETFRONT, '');
+  const daemon = await lab.netferry({ args: [...host, '--transfer', transfer] });
+  const end = async () => {
+    await daemon.stop();
+    if (netfront) await dom0.ok('rmmod xen_netfront');
+  };
+  return { network: netferryNetwork(daemon), end };
 }
 
 async function tcp(
