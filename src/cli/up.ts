@@ -138,8 +138,8 @@ async function up(context: Context, options: UpOptions): Promise<number> {
     throw new UsageError('--no-host leaves no port to drive', 'drop --no-host, or --host-driver');
   if (options.hostDriver === 'netfront' && options.uplink !== undefined)
     throw new UsageError(
-      '--host-driver netfront is for a host port that is the only way to the host, and with --uplink there is another',
-      'drop one of them',
+      '--host-driver netfront does not go with --uplink',
+      'leave it out: the port is a tap then',
     );
   const { io, directory } = context;
   if (options.uplink !== undefined) {

@@ -5,7 +5,8 @@
  */
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { XenbusStateConnected, XenbusStateInitialising } from '../abi/xenbus.js';
+import { XenbusStateInitialising } from '../abi/xenbus.js';
+import type { VifView } from '../netif/vif_connector.js';
 import { SetupError } from '../sys/errors.js';
 import { addressAdd, linkInfo, linkSet } from '../sys/netlink.js';
 import { type XenStore, XsError } from '../xen/xenstore.js';
@@ -25,8 +26,8 @@ export interface HostDomain {
   readonly store: XenStore;
   readonly domid: number;
   readonly home: string;
-  /** Says why our back end does not serve vif `handle` of this domain; undefined while it may. */
-  problem(handle: number): string | undefined;
+  /** What our back end knows of vif `handle` of this domain. */
+  vif(handle: number): Pick<VifView, 'phase' | 'reason'> | undefined;
 }
 
 export class HostNetfront implements HostPlace {
@@ -131,13 +132,12 @@ export class HostNetfront implements HostPlace {
 
   /** The interface that the kernel has made for it, once it is connected. */
   async #connected(): Promise<string> {
-    const { store, problem } = this.#domain;
     for (const deadline = Date.now() + PATIENCE; Date.now() < deadline; await sleep(POLL)) {
-      const why = problem(this.#handle);
-      if (why !== undefined) throw new SetupError(`${this.name}: ${why}`, '--host-driver tap needs no vif');
-      const state = await store.tryRead(`${this.#front(this.#handle)}/state`);
+      const { phase, reason } = this.#domain.vif(this.#handle) ?? {};
+      if (phase === 'foreign' || phase === 'fenced')
+        throw new SetupError(`${this.name}: ${reason ?? phase}`, '--host-driver tap needs no vif');
       const [made] = interfacesOf(this.#handle);
-      if (made !== undefined && state === String(XenbusStateConnected)) return made;
+      if (made !== undefined && phase === 'connected') return made;
     }
     throw new SetupError(
       `${this.name}: this kernel’s netfront did not connect in ${PATIENCE / 1000} s`,
@@ -145,15 +145,16 @@ export class HostNetfront implements HostPlace {
     );
   }
 
-  /** The kernel takes the interface away when the nodes are gone. */
+  /** The kernel takes the interface away when the nodes are gone, and that a while after the device is off its bus. */
   async #remove(handle: number): Promise<void> {
     const { store } = this.#domain;
+    const interfaces = interfacesOf(handle);
     await store.transaction(async (tx) => {
       for (const path of [this.#front(handle), this.#back(handle)])
         if ((await store.tryRead(path, tx)) !== undefined) await store.rm(path, tx);
     });
     for (const deadline = Date.now() + PATIENCE; Date.now() < deadline; await sleep(POLL))
-      if (!exists(`${DEVICES}/vif-${handle}`)) return;
+      if (!exists(`${DEVICES}/vif-${handle}`) && !interfaces.some((name) => linkInfo(name))) return;
     throw new SetupError(`${this.name}: the kernel does not let go of vif-${handle}`, 'dmesg may say why');
   }
 

@@ -132,11 +132,8 @@ export class NativeMachine implements Machine {
     const [store, netback] = [this.#store, this.#netback];
     if (store === undefined || netback === undefined) throw new SetupError('the daemon is not up yet');
     const home = await store.getDomainPath(this.#domid);
-    const problem = (handle: number) => {
-      const { phase, reason } = netback.viewOf(this.#domid, handle) ?? {};
-      return phase === 'foreign' || phase === 'fenced' ? (reason ?? phase) : undefined;
-    };
-    const host = new HostNetfront({ store, domid: this.#domid, home, problem }, options, mac);
+    const vif = (handle: number) => netback.viewOf(this.#domid, handle);
+    const host = new HostNetfront({ store, domid: this.#domid, home, vif }, options, mac);
     await host.open();
     return host;
   }

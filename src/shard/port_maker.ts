@@ -33,7 +33,9 @@ export class PortMaker {
   }
 
   open(spec: TapSpec | JunctionSpec | NetfrontSpec): Port {
-    if (spec.kind === 'tap') return new TapPort(this.#arena, this.#loops, spec);
+    // Where mappings pin we are a domain of Xen's, whose every system call passes through it.
+    const eager = this.#platform.pins;
+    if (spec.kind === 'tap') return new TapPort(this.#arena, this.#loops, { ...spec, eager });
     return spec.kind === 'netfront' ? this.#netfront(spec) : this.#junction(spec);
   }
 

@@ -49,6 +49,8 @@ export interface TapPortOptions {
   readonly header: number;
   /** false: plain calls even where io_uring is there. */
   readonly uring?: boolean;
+  /** A look for what the stack answers follows every write: for where the wait that would tell is the dearer call (Xen's dom0). */
+  readonly eager?: boolean;
 }
 
 /** Makes a stack at `stack` that holds `count` buffers of TAP_BUFFER_SIZE from `first` on. */
@@ -80,6 +82,7 @@ export class TapPort implements Port {
   readonly #written = new Uint32Array(BURST);
   /** The kernel said there is something to read, and we have not met EAGAIN since. */
   #readable = true;
+  readonly #eager: boolean;
   /** Reads worth trying at once: grows while all of them find a frame. */
   #ask = 4;
 
@@ -87,6 +90,7 @@ export class TapPort implements Port {
     this.id = options.id;
     this.name = options.name;
     this.descriptors = [options.fd];
+    this.#eager = options.eager ?? false;
     this.#loops = loops;
     this.#u32 = arena.u32;
     this.#i32 = new Int32Array(arena.memory.buffer);
@@ -145,6 +149,7 @@ export class TapPort implements Port {
     }
     if (queued === 0) return;
     this.io.write(this.#iovs, this.#counts, queued, this.#results);
+    if (this.#eager) this.#readable = true;
     for (let i = 0; i < queued; i++) {
       const frame = this.#written[i];
       if (this.#i32[this.#results / 4 + i] > 0) this.#loops.tapWritten(this.#tap, frame);

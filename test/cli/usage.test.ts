@@ -72,6 +72,17 @@ const rows: Row[] = [
     '--no-host leaves nothing to name, address or size',
     'drop --no-host, or the other',
   ],
+  [['up', '--host-driver', 'bridge'], '"bridge" is not what a host port can be', 'known: tap, netfront'],
+  [
+    ['up', '--no-host', '--host-driver', 'tap'],
+    '--no-host leaves no port to drive',
+    'drop --no-host, or --host-driver',
+  ],
+  [
+    ['up', '--uplink', 'eth0', '--host-driver', 'netfront'],
+    '--host-driver netfront does not go with --uplink',
+    'leave it out: the port is a tap then',
+  ],
   [
     ['up', '--host-name', 'a name'],
     '"a name" is not an interface name',

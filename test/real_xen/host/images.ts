@@ -79,17 +79,8 @@ const DOM0_LINKS: Record<string, string> = {
 /** /init loads the first line; the others are for scenarios and for the kernel's own requests. */
 const DOM0_MODULES = [
   ...['xen_evtchn', 'xen_gntdev', 'xen_gntalloc', 'xen_privcmd', 'xenfs', 'tun'],
-  ...[
-    'xen_netback',
-    'xen_netfront',
-    'bridge',
-    'br_netfilter',
-    'veth',
-    'dummy',
-    '8021q',
-    'macvlan',
-    'bonding',
-  ],
+  ...['xen_netback', 'xen_netfront', 'bridge', 'br_netfilter', 'veth', 'dummy'],
+  ...['8021q', 'macvlan', 'bonding'],
   ...['sch_ingress', 'sch_htb', 'sch_tbf', 'sch_netem', 'cls_bpf', 'cls_u32', 'cls_matchall', 'cls_flower'],
   ...['act_bpf', 'act_mirred', 'act_gact', 'act_police', 'act_skbedit', 'act_csum'],
   // nf_tables asks for an implementation of CRC32C by its alias.
