@@ -12,6 +12,8 @@ import { baseOf, mapFixed, mapZero, tryMapFixed, tryMapZero } from '../sys/memor
 import { PageAllocator } from './pages.js';
 
 const WASM_PAGE = 65536;
+/** Cache lines of a page. */
+const LINES = 64;
 
 export class Arena {
   readonly memory: WebAssembly.Memory;
@@ -21,6 +23,7 @@ export class Arena {
   /** Address of the arena's first byte in this process. */
   readonly base: number;
   readonly #pages: PageAllocator | undefined;
+  #line = 0;
 
   private constructor(memory: WebAssembly.Memory, owner: boolean) {
     this.memory = memory;
@@ -54,9 +57,14 @@ export class Arena {
     return new Arena(memory, false);
   }
 
-  /** `bytes`, rounded up to pages, page-aligned and zeroed. The caller owns them until `free`. Throws SetupError. */
-  allocate(bytes: number, what: string): number {
-    const count = pagesOf(bytes);
+  /**
+   * `bytes`, rounded up to pages, page-aligned and zeroed. The caller owns them until `free`. `apart`: they begin at a
+   * cache line of their first page that is another one each time, never the first: states of many vifs would share one in 64 of a
+   * cache's sets, and with them the beginnings of all guests' pages. Throws SetupError.
+   */
+  allocate(bytes: number, what: string, apart = false): number {
+    const inPage = apart ? this.#nextLine() : 0;
+    const count = pagesOf(inPage + bytes);
     const page = this.#allocator.take(count);
     if (page === undefined) {
       throw new SetupError(
@@ -64,13 +72,14 @@ export class Arena {
         'fewer vifs, or smaller mapping caches',
       );
     }
-    return page * PAGE_SIZE;
+    return page * PAGE_SIZE + inPage;
   }
 
   /** Gives the pages back; whatever was mapped there is replaced by zeroes first. */
   free(address: number, bytes: number): void {
-    this.unmap(address, bytes);
-    this.#allocator.give(address / PAGE_SIZE, pagesOf(bytes));
+    const inPage = address % PAGE_SIZE;
+    this.unmap(address - inPage, inPage + bytes);
+    this.#allocator.give((address - inPage) / PAGE_SIZE, pagesOf(inPage + bytes));
   }
 
   /** Maps `bytes` of file `fd` from `offset` at `address` (all page-aligned). Throws SysError. */
@@ -100,6 +109,12 @@ export class Arena {
   /** Pages not yet given out. */
   get freePages(): number {
     return this.#allocator.free;
+  }
+
+  /** Of lines 1 … 63 of a page, all of them before one comes again; neighbours are not next to each other. */
+  #nextLine(): number {
+    this.#line = (this.#line + 11) % (LINES - 1);
+    return (this.#line + 1) * (PAGE_SIZE / LINES);
   }
 
   get #allocator(): PageAllocator {

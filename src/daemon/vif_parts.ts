@@ -23,7 +23,7 @@ export function separable(vif: VifIdentity, keys: FrontendKeys, transfer: Transf
   return keys.queues.length > 1 && !common;
 }
 
-/** `capacity`: pages of its mapping cache, or window; `allocate`: zeroed bytes of the arena, for as long as the vif lasts. */
+/** `capacity`: pages of its mapping cache, or window; `allocate`: zeroed bytes of the arena, for as long as the vif lasts (`apart`: see Arena). */
 export function vifPart(
   commons: VifCommons,
   queues: readonly QueueSpec[],
@@ -31,19 +31,23 @@ export function vifPart(
     domain,
     capacity,
     allocate,
-  }: { domain: BackendDomain; capacity: number; allocate: (bytes: number, what: string) => number },
+  }: {
+    domain: BackendDomain;
+    capacity: number;
+    allocate: (bytes: number, what: string, apart?: boolean) => number;
+  },
 ): NetbackSpec {
   const tables = commons.transfer === 'map' ? MAP_TABLES : cacheTables(domain.grants, capacity);
   return {
     ...commons,
     kind: 'netback',
     queues,
-    block: allocate(PORT_BLOCK, 'descriptors'),
-    memory: allocate(netbackMemory(queues.length), 'state'),
+    block: allocate(PORT_BLOCK, 'descriptors', true),
+    memory: allocate(netbackMemory(queues.length), 'state', true),
     bounce: allocate(BOUNCE_SIZE, 'private copies'),
     cache: {
       window: capacity && allocate(capacity * PAGE_SIZE, 'mapping cache'),
-      tables: capacity && allocate(tables, 'mapping cache'),
+      tables: capacity && allocate(tables, 'mapping cache', true),
       capacity,
       grants: domain.grants,
       ramFd: domain.ramFd,

@@ -134,8 +134,8 @@ export class Vifs implements VifConnector {
     // First, so that nobody takes its first frames for a stranger's; and it may have to wait.
     this.onVif(vif, true);
     undo.push(() => this.onVif(vif, false));
-    const allocate = (bytes: number, what: string) => {
-      const address = this.#arena.allocate(bytes, `${what} of ${name}`);
+    const allocate = (bytes: number, what: string, apart = false) => {
+      const address = this.#arena.allocate(bytes, `${what} of ${name}`, apart);
       undo.push(() => this.#arena.free(address, bytes));
       return address;
     };

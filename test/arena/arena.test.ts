@@ -27,6 +27,26 @@ describe('arena', () => {
     arena.free(again, PAGE);
   });
 
+  test('states of many begin at lines apart, and are whole pages all the same', () => {
+    const before = arena.freePages;
+    const all = Array.from({ length: 63 }, () => arena.allocate(PAGE, 'a state', true));
+    assert.equal(arena.freePages, before - 2 * 63, 'one page more than they are long');
+    const lines = all.map((address) => (address % PAGE) / 64);
+    assert.deepEqual(
+      lines.toSorted((a, b) => a - b),
+      Array.from({ length: 63 }, (_, i) => i + 1),
+    );
+    for (const [i, address] of all.entries()) arena.u8.fill(i + 1, address, address + PAGE);
+    assert.ok(
+      all.every((address, i) => arena.u8[address] === i + 1 && arena.u8[address + PAGE - 1] === i + 1),
+    );
+    for (const address of all) arena.free(address, PAGE);
+    assert.equal(arena.freePages, before);
+    const again = arena.allocate(2 * PAGE, 'what they left');
+    assert.ok(arena.u8.subarray(again, again + 2 * PAGE).every((byte) => byte === 0));
+    arena.free(again, 2 * PAGE);
+  });
+
   test('a mapped file is the same bytes for JavaScript, WebAssembly and the file', () => {
     const address = arena.allocate(2 * PAGE, 'a mapping');
     arena.map(address, 2 * PAGE, fd, PAGE, true);

@@ -66,7 +66,7 @@ export class Vif {
     mac: Uint8Array,
     options: GuestOptions & { readonly features: number },
   ) {
-    const alloc = (bytes: number) => machine.arena.allocate(bytes, name);
+    const alloc = (bytes: number, apart = false) => machine.arena.allocate(bytes, name, apart);
     this.#machine = machine;
     this.id = id;
     this.#name = name;
@@ -75,13 +75,13 @@ export class Vif {
     this.#options = options;
     this.#kind = options.transfer ?? DEFAULT_TRANSFER;
     this.cachePages = options.cachePages ?? (this.#kind === 'static' ? STATIC_PAGES : CACHE_PAGES);
-    this.block = alloc(PORT_BLOCK);
+    this.block = alloc(PORT_BLOCK, true);
     this.queues = options.queues ?? 1;
-    this.memory = alloc(netbackMemory(this.queues));
+    this.memory = alloc(netbackMemory(this.queues), true);
     this.#bounce = alloc(BOUNCE_SIZE);
     const { window, tables } = this.#needs();
     this.window = window && alloc(window);
-    this.#tables = tables && alloc(tables);
+    this.#tables = tables && alloc(tables, true);
     const pages = ramPagesFor(options.txBuffers ?? TX_BUFFERS);
     if (domain.shape.privateRam === undefined) {
       const rings = Array.from({ length: this.queues }, (_, q) =>
