@@ -66,11 +66,13 @@ export function aheadOfTurn(fwd: u32, port: u32): void {
 
 /**
  * Is the page that a request names, and those of the next ones, likely to have left the CPU's caches? By how long ago its vif's
- * mapping cache (`table` … `tick`, as for `mappedPage`) met it, if it has one that knows. `since`: frames of all vifs since this one's
+ * mapping cache (`table` … `tick`, as for `mappedPage`) met it, if it has one that knows. Without a cache it may always be: two nanoseconds are little
+ * beside what a grant copy takes. `since`: frames of all vifs since this one's
  * last turn. Of small frames only.
  */
 export function isFar(table: u32, known: u32, grants: u32, request: u32, tick: u32, since: u32): bool {
   if (<u32>load<u16>(request, TXREQ_SIZE) > FAR_MOST) return false;
+  if (table == 0) return true;
   const gref = load<u32>(request);
   if (since >= FAR || gref >= grants || table == NO_TABLE) return since >= FAR / LAP;
   return <u64>since * (tick - load<u32>(known + gref * CACHE_ENTRY, ENTRY_USED)) >= FAR;
