@@ -25,6 +25,7 @@ export const SO_PEERCRED = 17;
 // Both take a struct timeval: two longs, seconds and microseconds.
 export const SO_RCVTIMEO = 20;
 export const SO_SNDTIMEO = 21;
+export const SO_RCVBUFFORCE = 33;
 export const SO_NETNS_COOKIE = 71;
 export const SCM_RIGHTS = 1;
 

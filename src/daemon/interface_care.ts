@@ -15,6 +15,11 @@ import type { UplinkKeeper } from './uplink_keeper.js';
 
 /** Ports looked at anyway in a second. */
 const TURN = 32;
+/**
+ * ms that taking away and attaching may take in one look; the kernel waits for RCU in each, some 10 to 30 ms. When many
+ * ports go or come at once, everything else that the thread does has its turn in between.
+ */
+const BUDGET = 100;
 
 export interface InterfaceCareParts {
   readonly uplink: UplinkKeeper | undefined;
@@ -31,13 +36,18 @@ export class InterfaceCare {
   #turn = 0;
   /** What went wrong last; said once. */
   #failure = '';
+  /** ms of the budget that this look has used. */
+  #spent = 0;
 
   constructor(parts: InterfaceCareParts) {
     this.#parts = parts;
   }
 
-  /** `changes` undefined: any may have changed; `polled`: a second is over. Throws nothing. */
-  look(hook: Hook, changes: InterfaceChanges | undefined, polled: boolean): void {
+  /**
+   * `changes` undefined: any may have changed; `polled`: a second is over. False: it is not done; look again soon, with the
+   * same changes, to which the rest is added. Throws nothing.
+   */
+  look(hook: Hook, changes: InterfaceChanges | undefined, polled: boolean): boolean {
     const { uplink: keeper, ports, ageing, log } = this.#parts;
     const failures: string[] = [];
     // What goes wrong with one thing keeps nothing from the others.
@@ -49,18 +59,29 @@ export class InterfaceCare {
         return undefined;
       }
     };
+    const rest: KernelPort[] = [];
+    this.#spent = 0;
     const due = this.#due(hook, changes, polled);
     const lost = attempt(() => hook.lost(due));
     const names = changes && attempt(() => this.#names(changes, polled));
     if (lost) {
       attempt(() => keeper && this.#lookAtUplink(keeper, hook, lost, due, polled ? undefined : names));
-      for (const port of ports) attempt(() => this.#lookAtPort(port, hook, lost, due, names));
+      for (const port of ports) {
+        if (!this.#isDue(port, due, names)) continue;
+        if (this.#spent < BUDGET) attempt(() => this.#lookAtPort(port, hook, lost));
+        else rest.push(port);
+      }
+    }
+    for (const port of rest) {
+      if (port.present) changes?.indexes.add(port.ifindex);
+      else changes?.names.add(port.device);
     }
     attempt(() => hook.examine(due));
     if (polled && ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
     const failure = failures.join('; ');
     if (failure !== '' && failure !== this.#failure) log.warn(`looking after interfaces: ${failure}`);
     if (failure !== '' || polled) this.#failure = failure;
+    return rest.length === 0;
   }
 
   /** Indexes of interfaces to look at; undefined: all. */
@@ -97,33 +118,43 @@ export class InterfaceCare {
     } else if (!names || keeper.isCalled(names)) keeper.look(hook, true, undefined);
   }
 
-  #lookAtPort(
+  #isDue(
     port: KernelPort,
-    hook: Hook,
-    lost: ReadonlySet<number>,
     due: ReadonlySet<number> | undefined,
     names: ReadonlySet<string> | undefined,
-  ): void {
+  ): boolean {
+    return port.present ? isAmong(due, port.ifindex) : (names?.has(port.device) ?? true);
+  }
+
+  #lookAtPort(port: KernelPort, hook: Hook, lost: ReadonlySet<number>): void {
     const { log } = this.#parts;
     if (port.present) {
-      if (!isAmong(due, port.ifindex)) return;
       const now = linkDetailsOf(port.ifindex);
       if (now?.carrier === false) port.lostCarrier(hook);
       if (port.stays(lost.has(port.ifindex), now)) return;
-      port.leave(hook, `${port.device} is gone`);
+      this.#timed(() => port.leave(hook, `${port.device} is gone`));
       log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
-    } else if (names && !names.has(port.device)) return;
+    }
     if (!linkInfo(port.device)) return;
     try {
       const { index } = usableDevice(port.device, 'port');
       if (!port.backoff.isDue(index)) return;
       port.backoff.failed(index); // unless it goes well
-      port.enter(hook);
+      this.#timed(() => port.enter(hook));
       port.backoff.succeeded();
       log.info(`port ${port.name}: ${port.device} is back`);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       if (port.stillAbsent(why)) log.warn(`port ${port.name}: ${why}`);
+    }
+  }
+
+  #timed(act: () => void): void {
+    const begun = performance.now();
+    try {
+      act();
+    } finally {
+      this.#spent += performance.now() - begun;
     }
   }
 }

@@ -35,7 +35,7 @@ export class InterfaceWatch {
     this.#shard = shard;
     this.#look = look;
     this.#events = new InterfaceEvents();
-    this.#poll = setInterval(() => this.#run(true), POLL);
+    this.#poll = setInterval(() => this.#run(true) || this.#heard(), POLL);
     this.#poll.unref();
     shard.watch(this.#events.fd, () => this.#heard()).catch(() => {}); // the thread died: its owner hears of that
   }

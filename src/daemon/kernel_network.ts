@@ -268,11 +268,10 @@ export class KernelNetwork {
     }
   }
 
-  /** False: something else is going on. */
+  /** False: something else is going on, or there is more to do. */
   #lookAfter(changes: InterfaceChanges | undefined, polled: boolean): boolean {
     if (this.#busy > 0) return false;
-    if (this.#hook) this.#care.look(this.#hook, changes, polled);
-    return true;
+    return this.#hook === undefined || this.#care.look(this.#hook, changes, polled);
   }
 
   #serially<T>(work: () => Promise<T>): Promise<T> {

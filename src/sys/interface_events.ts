@@ -22,7 +22,16 @@ import {
   RTMGRP_LINK,
   RTMGRP_TC,
 } from '../abi/rtnetlink.js';
-import { AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../abi/socket.js';
+import {
+  AF_NETLINK,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  SO_RCVBUFFORCE,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from '../abi/socket.js';
 import { SysError } from './errors.js';
 import { check, close, errno, libc } from './libc.js';
 import {
@@ -35,6 +44,7 @@ import {
 } from './netlink_codec.js';
 
 const socket = libc.func('int socket(int family, int type, int protocol)');
+const setsockopt = libc.func('int setsockopt(int fd, int level, int name, void *value, uint32_t length)');
 const bind = libc.func('int bind(int fd, void *address, uint32_t length)');
 const recvfrom = libc.func(
   'intptr_t recvfrom(int fd, void *data, size_t length, int flags, void *address, void *addressLength)',
@@ -42,6 +52,8 @@ const recvfrom = libc.func(
 
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
 const DATAGRAM_MAX = 65536;
+/** Bytes of messages that may wait, as the kernel counts them (some 4000 a message): a start of many containers. */
+const QUEUE = 4 << 20;
 
 /** Which interfaces came, went or changed. */
 export class InterfaceChanges {
@@ -59,6 +71,8 @@ export class InterfaceEvents {
   constructor() {
     const type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
     this.fd = check('socket', socket(AF_NETLINK, type, NETLINK_ROUTE), 'AF_NETLINK');
+    // Who may not has the machine's default, and is told of an overrun sooner.
+    setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, u32(QUEUE), 4);
     const address = new Uint8Array(SOCKADDR_NL_SIZE);
     viewOf(address).setUint16(SOCKADDR_NL_FAMILY, AF_NETLINK, true);
     viewOf(address).setUint32(SOCKADDR_NL_GROUPS, RTMGRP_LINK | RTMGRP_TC, true);
