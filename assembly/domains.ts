@@ -78,7 +78,10 @@ export function refusal(): i32 {
   return why;
 }
 
-/** Takes the marks away that `pin` set. No batch overlaps another of this thread, so no count is kept. */
+/**
+ * Takes the marks away that `pin` set. No batch overlaps another of this thread, so no count is kept. (A guest that names one grant
+ * in queues of two threads may find it unmarked before the second is done with it: it harms what is its own.)
+ */
 export function unpin(dom: u32, gref: u32, marks: u32): void {
   atomic.and<u64>(load<u32>(dom, DOM_TABLE) + gref * GRANT_ENTRY_SIZE, ~(<u64>marks & GRANT_BUSY));
 }

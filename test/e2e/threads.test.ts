@@ -112,3 +112,38 @@ describe('two datapath threads, guests that come and go', { skip }, () => {
     assert.ok((await ferry.vif(slow)).counters.in.limited > 0);
   });
 });
+
+describe('two datapath threads, a guest that takes nothing', { skip }, () => {
+  let ferry: Ferry;
+  const guests: Guest[] = [];
+  before(async () => {
+    ferry = await Ferry.start('--threads', '2');
+    for (const name of ['a', 'b', 'c', 'd']) guests.push(await ferry.guest(name)); // by turns on either thread
+  });
+  after(() => ferry?.stop());
+
+  test('does not hold up what goes to others of its thread', async () => {
+    const [a, b, c, d] = guests;
+    await a.run(`ip neigh replace ${b.v4} lladdr ${b.info.mac} nud permanent dev eth0`);
+    const handedOver = async () => (await ferry.client.status()).threads.map((one) => one.handedOver);
+    const earlier = await handedOver();
+    process.kill(b.info.pid, 'SIGSTOP');
+    try {
+      const flood = a.start(['ping', '-q', '-f', '-s', '1400', '-w', '20', b.v4]);
+      await until('its ring is full', async () => (await ferry.vif(b)).counters.out.waits > 0);
+      const { received } = await iperf(c, d, d.v4);
+      assert.ok(received > 20 * MEGABYTE, `${received} bytes in 2 s`);
+      assert.match(
+        await c.run(['ping', '-q', '-i', '0.01', '-c', '100', '-W', '1', d.v4]),
+        / 0% packet loss/,
+      );
+      await flood.stop('SIGKILL');
+      assert.ok(Object.keys((await ferry.vif(b)).counters.drops).length > 0);
+      const later = await handedOver();
+      assert.ok(later[0] - earlier[0] > 1000 && later[1] > earlier[1], `${earlier} → ${later}`);
+    } finally {
+      process.kill(b.info.pid, 'SIGCONT');
+    }
+    await a.run(['ping', '-q', '-c', '3', '-i', '0.1', b.v4]);
+  });
+});
