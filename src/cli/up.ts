@@ -219,7 +219,7 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
   if (context.json) printJson(io, status);
   else io.stdout.write(`${readyLine(status)}\n`);
   await Promise.race([daemon.closed, stop.requested]);
-  const closed = daemon.close().then(() => 0);
+  const closed = daemon.close().then(() => (daemon.failed ? 1 : 0));
   const code = await Promise.race([closed, stop.insisted]);
   stop.release();
   return code;

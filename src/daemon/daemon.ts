@@ -40,6 +40,8 @@ const STEP_MOST = 8000;
 export interface Daemon extends Controlled {
   /** Resolves when it has closed, for whatever reason. */
   readonly closed: Promise<void>;
+  /** It closes, or has closed, by itself, for a fault of ours. */
+  readonly failed: boolean;
   close(): Promise<void>;
 }
 
@@ -170,7 +172,6 @@ class RunningDaemon implements Daemon {
   async #openThreads(arena: Arena, machine: Machine): Promise<Threads> {
     const failed = (error: Error) => {
       this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
-      process.exitCode = 1;
       this.#failure = new SetupError(`the datapath thread failed: ${error.message}`, '', { cause: error });
       void this.close();
     };
@@ -196,6 +197,10 @@ class RunningDaemon implements Daemon {
   #own(undo: () => void | Promise<void>): void {
     if (this.#unmade) void this.#attempt(undo);
     else this.#undo.push(undo);
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   close(): Promise<void> {

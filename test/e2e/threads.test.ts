@@ -1,5 +1,8 @@
 /** Guests on several datapath threads: by the command line, over real taps. */
 import assert from 'node:assert/strict';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Ferry, type Guest, HOST } from './support/ferry.js';
@@ -8,6 +11,7 @@ import { lacking, until } from './support/place.js';
 
 const skip = lacking('iperf3', 'ss', 'unshare', 'nsenter', 'ip', 'ping');
 const MEGABYTE = 1e6;
+const DYING = new URL('./support/dying_thread.js', import.meta.url).href;
 const HASH = fileURLToPath(new URL('./support/hash_main.js', import.meta.url));
 
 for (const transfer of ['persistent', 'grant-copy', 'static', 'map'] as const) {
@@ -146,4 +150,43 @@ describe('two datapath threads, a guest that takes nothing', { skip }, () => {
     }
     await a.run(['ping', '-q', '-c', '3', '-i', '0.1', b.v4]);
   });
+});
+
+test('two datapath threads, one of which dies of a fault: the daemon ends, says so, and leaves nothing', {
+  skip,
+}, async () => {
+  const mark = join(tmpdir(), `netferry-fault-${process.pid}`);
+  const { NODE_OPTIONS = '' } = process.env;
+  process.env.NETFERRY_TEST_FAULT = mark;
+  process.env.NODE_OPTIONS = `${NODE_OPTIONS} --import=${DYING}`;
+  let ferry: Ferry | undefined;
+  try {
+    ferry = await Ferry.start('--threads', '2', '--queues', '2');
+    const guests = [
+      await ferry.guest('one'),
+      await ferry.guest('two'),
+      await ferry.guest('wide', '--queues', '2'),
+    ];
+    for (const { v4 } of guests) await ferry.host.run(['ping', '-q', '-c', '2', '-i', '0.01', v4]);
+    const floods = guests.map((guest, i) =>
+      guest.start(['ping', '-q', '-f', '-w', '20', guests[(i + 1) % 3].v4]),
+    );
+    writeFileSync(mark, '');
+    const { code, stderr } = await ferry.daemon.ended;
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /the datapath thread failed: Error: a fault for a test/);
+    assert.deepEqual(
+      readdirSync(ferry.directory).filter((name) => name.endsWith('.sock')),
+      [],
+    );
+    for (const flood of floods) await flood.stop('SIGKILL');
+    const host = ferry.host;
+    await until('nf0 is gone', async () => !(await host.run('ip -br link')).includes('nf0'));
+    for (const { info } of guests) assert.throws(() => process.kill(info.pid, 0), /ESRCH/);
+  } finally {
+    process.env.NODE_OPTIONS = NODE_OPTIONS;
+    delete process.env.NETFERRY_TEST_FAULT;
+    rmSync(mark, { force: true });
+    await ferry?.stop();
+  }
 });
