@@ -4,6 +4,7 @@
 
 import { GRANT_ENTRY_SIZE } from '../src/abi/grant_table';
 import { RXREQ_GREF, TXREQ_SIZE } from '../src/abi/netif';
+import { TX_ENTRY_SIZE } from '../src/abi/ring';
 import { NO_TABLE } from './cache';
 import { portOf } from './forward';
 import { FWD_AHEAD, PORT_LANE, PORT_LAST } from './forward_layout';
@@ -74,6 +75,8 @@ export function isFar(table: u32, known: u32, grants: u32, request: u32, tick: u
   if (<u32>load<u16>(request, TXREQ_SIZE) > FAR_MOST) return false;
   if (table == 0) return true;
   const gref = load<u32>(request);
+  // Pages in order, or one and the same, need no help: by reference they are neighbours in the cache's window, and CPUs see that.
+  if (load<u32>(request + TX_ENTRY_SIZE) - gref + 1 <= 2) return false;
   if (since >= FAR || gref >= grants || table == NO_TABLE) return since >= FAR / LAP;
   return <u64>since * (tick - load<u32>(known + gref * CACHE_ENTRY, ENTRY_USED)) >= FAR;
 }

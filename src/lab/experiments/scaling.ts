@@ -203,7 +203,7 @@ function verdictsOf(length: number, series: readonly Series[]): Verdict[] {
       const what = `${transfer}, ${length} bytes, ${curve}: a frame at ${last.x} vifs costs`;
       const one = 'control' in each ? of(transfer, each.control).find(({ x }) => x === last.x) : undefined;
       const memory = curve === BUSY ? copysPart(series, first, last) : '';
-      const control = one ? `; one of ${ONE} costs ${shown(ratioOf(one, first).value)} times as much` : '';
+      const control = one ? `; with ${ONE} it is ${shown(ratioOf(one, first).value)} times` : '';
       const grows = against(ratioOf(last, first), what, `one at ${first.x}`, last, first, memory + control);
       if (!one) return [grows];
       const alone = `${transfer}, ${length} bytes, ${curve}, by their number alone: a frame at ${last.x} vifs costs`;
