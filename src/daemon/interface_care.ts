@@ -66,6 +66,7 @@ export class InterfaceCare {
     const names = changes && attempt(() => this.#names(changes, polled));
     if (lost) {
       attempt(() => keeper && this.#lookAtUplink(keeper, hook, lost, due, polled ? undefined : names));
+      attempt(() => this.#lookAtCrossing(hook, lost));
       for (const port of ports) {
         if (!this.#isDue(port, due, names)) continue;
         if (this.#spent < BUDGET) attempt(() => this.#lookAtPort(port, hook, lost));
@@ -116,6 +117,14 @@ export class InterfaceCare {
       const { ifindex } = hook.uplink;
       if (isAmong(due, ifindex)) keeper.look(hook, lost.has(ifindex), linkDetailsOf(ifindex));
     } else if (!names || keeper.isCalled(names)) keeper.look(hook, true, undefined);
+  }
+
+  /** It is there as long as the daemon; only its program may be taken away, and then nothing in user space is reached. */
+  #lookAtCrossing(hook: Hook, lost: ReadonlySet<number>): void {
+    const crossing = hook.ports().find(({ fallback }) => fallback);
+    if (!crossing || !lost.has(crossing.ifindex)) return;
+    crossing.reattach();
+    this.#parts.log.warn(`${crossing.name}: its program was taken away, and is back`);
   }
 
   #isDue(

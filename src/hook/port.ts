@@ -29,6 +29,7 @@ export class HookPort {
   /** What is in the map for them. */
   #entered: Uint8Array[] = [];
   #attachment: Attachment | undefined;
+  #put: (() => void) | undefined;
   /** What a NIC must not do while it is a port. */
   #features: SwitchedOff | undefined;
 
@@ -43,13 +44,23 @@ export class HookPort {
 
   /** Puts the port's program on its interface. Throws SetupError, SysError. */
   attach(maps: Maps, mode: Mode, order: Order, features: Features | undefined): void {
-    const program = loadProgram(portIngress(this.id), maps.descriptors);
-    try {
-      this.#attachment = attach(this, { ingress: program }, mode, { ingress: order });
-    } finally {
-      close(program); // the attachment keeps it
-    }
+    const put = () => {
+      const program = loadProgram(portIngress(this.id), maps.descriptors);
+      try {
+        this.#attachment = attach(this, { ingress: program }, mode, { ingress: order });
+      } finally {
+        close(program); // the attachment keeps it
+      }
+    };
+    put();
+    this.#put = put;
     this.#features = new SwitchedOff(this.ifindex, 'port', features);
+  }
+
+  /** The same once more, after somebody took it away. Throws SetupError, SysError. */
+  reattach(): void {
+    this.#attachment?.close();
+    this.#put?.();
   }
 
   detach(): void {

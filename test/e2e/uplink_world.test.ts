@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { arp, BROADCAST, frame, ipv6, ND, nd, option } from '../hook/support/frames.js';
 import { inject, type Machine, Sniffer } from '../hook/support/lan.js';
-import { lacking, until } from './support/place.js';
+import { lacking, type Place, until } from './support/place.js';
 import { attachedPrograms, EXPERIMENT, NEEDS, ping, reaches, received, Site } from './support/uplink.js';
 
-const skip = lacking(...NEEDS, 'tc', 'ndisc6', 'dhcpd', 'dhclient');
+const skip = lacking(...NEEDS, 'tc', 'bpftool', 'ndisc6', 'dhcpd', 'dhclient');
 
 for (const mode of ['tcx', 'clsact']) {
   describe(`interfaces in use, ${mode}`, { skip }, () => {
@@ -104,6 +104,49 @@ for (const mode of ['tcx', 'clsact']) {
       await c.place.run(`ip link set eth0 address ${c.mac}`);
       for (const { place } of [a, site.remote, site.host]) await place.run('ip neigh flush all');
       await everybody();
+    });
+
+    test('the uplink gets the MAC of a port: that is said, the port keeps it, and the next MAC is followed', async () => {
+      const { place, mac } = site.host;
+      await place.run(`ip link set up0 address ${c.mac}`);
+      await until('it is said', () => site.ferry.daemon.errors().includes(`MAC ${c.mac} is port pc's`));
+      await ping(a, c.v4);
+      await place.run('ip link set up0 address 02:00:00:09:0c:01');
+      await until('it is known', async () => (await uplink())?.mac === '02:00:00:09:0c:01');
+      for (const { place } of [a, c, d, site.remote]) await place.run('ip neigh flush all');
+      await everybody();
+      await place.run(`ip link set up0 address ${mac}`);
+      await until('it is known', async () => (await uplink())?.mac === mac);
+      for (const { place } of [a, c, d, site.remote]) await place.run('ip neigh flush all');
+      await everybody();
+    });
+
+    test('somebody takes away programs, qdiscs and all: they are back at once', async () => {
+      const { place } = site.host;
+      const there = async () => (await attachedPrograms(place)).sort();
+      const before = await there();
+      for (const device of ['up0', 'pc', 'nfx0']) {
+        if (mode === 'clsact') await place.run(`tc qdisc del dev ${device} clsact`);
+        else {
+          const links = await tcxLinks(place, device);
+          for (const id of links) await place.run(`bpftool link detach id ${id}`);
+        }
+        await until(`${device} has them again`, async () => (await there()).join() === before.join());
+      }
+      await everybody();
+    });
+
+    test('the uplink becomes a bridge’s, with the host’s addresses, and is let go again', async () => {
+      const { place, mac, v4 } = site.host;
+      await place.run(
+        `ip link add br0 address ${mac} type bridge && ip link set br0 up && ip link set up0 master br0 &&
+         ip address flush dev up0 && ip address add ${v4}/24 dev br0`,
+      );
+      await everybody();
+      await place.run('ip link set up0 nomaster && ip link del br0');
+      await dress();
+      await everybody();
+      assert.equal((await uplink())?.absent, null);
     });
 
     test('a learning port: who comes after its carrier was lost may have another MAC', async () => {
@@ -234,4 +277,15 @@ for (const mode of ['tcx', 'clsact']) {
       await reaches(d, site.remote.v4);
     });
   });
+}
+
+/** Ids of the TCX links on an interface. */
+async function tcxLinks(place: Place, device: string): Promise<number[]> {
+  const source = (name: string) => JSON.stringify(new URL(`../../src/sys/${name}.js`, import.meta.url));
+  const script = `
+    import { linkIndex } from ${source('netlink')};
+    import { tcxQuery } from ${source('bpf')};
+    const links = [46, 47].flatMap((type) => tcxQuery(linkIndex('${device}'), type).programs);
+    console.log(JSON.stringify(links.map(({ link }) => link)));`;
+  return JSON.parse(await place.run([process.execPath, '--input-type=module', '-e', script]));
 }

@@ -17,6 +17,8 @@ export interface Background {
   readonly ended: Promise<Output>;
   /** Standard output so far. */
   text(): string;
+  /** Standard error so far. */
+  errors(): string;
   stop(signal?: NodeJS.Signals): Promise<Output>;
 }
 
@@ -74,6 +76,7 @@ export function background(child: ChildProcess): Background {
     pid: child.pid!,
     ended,
     text: () => stdout,
+    errors: () => stderr,
     stop: async (signal = 'SIGTERM') => {
       try {
         process.kill(-child.pid!, signal);
