@@ -1,7 +1,6 @@
 // Memory that the direct lane is about to need, read ahead of that: with many busy vifs it is in no inner cache, nor its
 // translations in a TLB, and reads that do not wait for one another are waited for once. WebAssembly has no prefetch:
 // these are loads whose sum is kept. What they read is believed in nothing, and an address is one of ours, or bounded.
-
 import { GRANT_ENTRY_SIZE } from '../src/abi/grant_table';
 import { RXREQ_GREF, TXREQ_SIZE } from '../src/abi/netif';
 import { TX_ENTRY_SIZE } from '../src/abi/ring';
@@ -66,10 +65,10 @@ export function aheadOfTurn(fwd: u32, port: u32): void {
 }
 
 /**
- * Is the page that a request names, and those of the next ones, likely to have left the CPU's caches? By how long ago its vif's
- * mapping cache (`table` … `tick`, as for `mappedPage`) met it, if it has one that knows. Without a cache it may always be: two nanoseconds are little
- * beside what a grant copy takes. `since`: frames of all vifs since this one's
- * last turn. Of small frames only.
+ * Is the page that a request names, and those of the next ones, likely to have left the CPU's caches? By how long ago its
+ * vif's mapping cache (`table` … `tick`, as for `mappedPage`) met it, if it has one that knows. Without a cache it may
+ * always be: two nanoseconds are little beside what a grant copy takes. `since`: frames of all vifs since this one's last
+ * turn. Of small frames only.
  */
 export function isFar(table: u32, known: u32, grants: u32, request: u32, tick: u32, since: u32): bool {
   if (<u32>load<u16>(request, TXREQ_SIZE) > FAR_MOST) return false;
@@ -82,8 +81,8 @@ export function isFar(table: u32, known: u32, grants: u32, request: u32, tick: u
 }
 
 /**
- * First bytes of the frames that requests `from` … `end` - 1 name, some of them: the index behind these is returned. `known`,
- * `grants`: of the sender's mapping cache; or `domain`, when its RAM is in view.
+ * First bytes of the frames that requests `from` … `end` - 1 name, some of them: the index behind these is returned.
+ * `known`, `grants`: of the sender's mapping cache; or `domain`, when its RAM is in view.
  */
 export function aheadOfFrames(
   fwd: u32,
