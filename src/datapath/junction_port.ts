@@ -14,9 +14,9 @@ import type { Port } from './port.js';
 /** ms that frames for one receiver may hold up others'. */
 const HELD_MOST = 10;
 /** So often within so many ms they may; after that for not longer than HELD_STRICT, for STRICT ms. */
-const OFTEN = 5;
+const OFTEN = 10;
 const WITHIN = 1000;
-const HELD_STRICT = 1;
+const HELD_STRICT = 3;
 const STRICT = 250;
 
 export interface JunctionOptions {

@@ -142,9 +142,9 @@ describe('a receiver that takes nothing holds up the others of its thread', () =
         world.now++;
       }
       assert.ok(took.length > 330, `${took.length} frames arrived`);
-      const late = Math.max(...took.slice(100));
-      assert.ok(late <= 15, `${late} ms`);
-      assert.ok(Math.max(...took) <= 65, `five times 10 ms, and what is in the ring then: ${took}`);
+      const late = Math.max(...took.slice(150));
+      assert.ok(late <= 20, `${late} ms`);
+      assert.ok(Math.max(...took) <= 115, `ten times 10 ms, and what is in the ring then: ${took}`);
       const drops = dropsOf(world.arena, slow);
       assert.ok(drops['rx-full'] > 0, JSON.stringify(drops));
       assert.deepEqual(dropsOf(world.arena, world.junctions[0][1]), {});
@@ -164,12 +164,12 @@ describe('a receiver that takes nothing holds up the others of its thread', () =
         while (y.send(other));
         world.round();
         const n = received(quick).length;
-        if (ms >= 100) got += n;
+        if (ms >= 150) got += n;
       }
       world.now++;
     }
     assert.ok(took > 390, 'a frame each ms, whatever else is given up');
-    assert.ok(got > 300 * 100, `${got} in 300 ms: ten times what 64 each 10 ms would be`);
+    assert.ok(got > 250 * 80, `${got} in 250 ms: many times what 64 each 10 ms would be`);
   });
 
   test('but who alone is sent to may be slow: nothing is given up while it takes a frame each 10 ms', () => {
