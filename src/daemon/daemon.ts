@@ -172,6 +172,7 @@ class RunningDaemon implements Daemon {
   async #openThreads(arena: Arena, machine: Machine): Promise<Threads> {
     const failed = (error: Error) => {
       this.#log.error(`the datapath thread failed: ${error.stack ?? error.message}`);
+      process.exitCode = 1; // for whoever embeds us; the command line asks `failed`
       this.#failure = new SetupError(`the datapath thread failed: ${error.message}`, '', { cause: error });
       void this.close();
     };
