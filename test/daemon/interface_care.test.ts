@@ -3,9 +3,7 @@
  * runs this same file under unshare(1), the inner half is the tests.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { BPF_TCX_INGRESS } from '../../src/abi/bpf.js';
 import { AddressBook } from '../../src/daemon/addresses.js';
 import { InterfaceCare } from '../../src/daemon/interface_care.js';
@@ -16,29 +14,13 @@ import { Hook } from '../../src/hook/hook.js';
 import { tcxQuery } from '../../src/sys/bpf.js';
 import { InterfaceChanges, InterfaceEvents } from '../../src/sys/interface_events.js';
 import { linkIndex } from '../../src/sys/netlink.js';
-import { lacking } from '../e2e/support/place.js';
+import { inOwnNamespace, sh } from '../support/own_netns.js';
 
-const INSIDE = 'NETFERRY_TEST_NETNS';
 const PORTS = 36;
 
-if (process.env[INSIDE]) for (const mode of ['tcx', 'clsact'] as const) inside(mode);
-else {
-  test('in a fresh network namespace', { skip: lacking('ip', 'tc', 'bpftool', 'unshare') }, () => {
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env; // or the inner runner would report to the outer's pipe
-    const run = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url)], {
-      encoding: 'utf8',
-      env: { ...env, [INSIDE]: '1' },
-    });
-    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
-    assert.match(run.stdout, /# pass [1-9]|pass [1-9]/);
-  });
-}
-
-function sh(command: string): string {
-  const run = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
-  assert.equal(run.status, 0, `${command}: ${run.stderr}`);
-  return run.stdout;
-}
+inOwnNamespace(import.meta.url, ['tc', 'bpftool'], () => {
+  for (const mode of ['tcx', 'clsact'] as const) inside(mode);
+});
 
 /** Says which interfaces were looked at. */
 class WatchedHook extends Hook {

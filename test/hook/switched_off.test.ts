@@ -17,37 +17,18 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { entryOf, isOf, lineOf, parseEntries } from '../../src/hook/feature_entry.js';
 import { Features, SwitchedOff, sweepFeatures } from '../../src/hook/switched_off.js';
 import { features, setFeatures } from '../../src/sys/ethtool.js';
 import { linkDetails } from '../../src/sys/link_details.js';
 import { linkIndex } from '../../src/sys/netlink.js';
 import { netnsName } from '../../src/sys/netns.js';
-import { lacking } from '../e2e/support/place.js';
+import { inOwnNamespace, sh } from '../support/own_netns.js';
 
-const INSIDE = 'NETFERRY_TEST_NETNS';
 const EVERYWHERE = 'rx-gro-list';
 const LOWEST = 'rx-udp-gro-forwarding';
 
-if (process.env[INSIDE]) inside();
-else {
-  test('in a fresh network namespace', { skip: lacking('ip', 'unshare', 'mkfifo') }, () => {
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env; // or the inner runner would report to the outer's pipe
-    const run = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url)], {
-      encoding: 'utf8',
-      env: { ...env, [INSIDE]: '1' },
-    });
-    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
-    assert.match(run.stdout, /# pass [1-9]|pass [1-9]/);
-  });
-}
-
-function sh(command: string): string {
-  const run = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
-  assert.equal(run.status, 0, `${command}: ${run.stderr}`);
-  return run.stdout;
-}
+inOwnNamespace(import.meta.url, ['mkfifo'], inside);
 
 function inside(): void {
   const scratch = mkdtempSync(join(tmpdir(), 'netferry-features-'));

@@ -3,9 +3,7 @@
  * runs this same file under unshare(1), the inner half is the tests. ethtool, bridge and nft are the second opinion.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { SysError } from '../../src/sys/errors.js';
 import { features, setFeatures } from '../../src/sys/ethtool.js';
 import { unicastFilter } from '../../src/sys/fdb.js';
@@ -13,28 +11,9 @@ import { InterfaceChanges, InterfaceEvents } from '../../src/sys/interface_event
 import { linkIndex, linkInfo } from '../../src/sys/netlink.js';
 import { hasEgressChain } from '../../src/sys/nf_tables.js';
 import { ReceiveFilter } from '../../src/sys/packet_socket.js';
-import { lacking } from '../e2e/support/place.js';
+import { inOwnNamespace, sh } from '../support/own_netns.js';
 
-const INSIDE = 'NETFERRY_TEST_NETNS';
-
-if (process.env[INSIDE]) inside();
-else {
-  test('in a fresh network namespace', { skip: lacking('ip', 'ethtool', 'bridge', 'nft', 'unshare') }, () => {
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env; // or the inner runner would report to the outer's pipe
-    const run = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url)], {
-      encoding: 'utf8',
-      env: { ...env, [INSIDE]: '1' },
-    });
-    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
-    assert.match(run.stdout, /# pass [1-9]|pass [1-9]/);
-  });
-}
-
-function sh(command: string): string {
-  const run = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
-  assert.equal(run.status, 0, `${command}: ${run.stderr}`);
-  return run.stdout;
-}
+inOwnNamespace(import.meta.url, ['ethtool', 'bridge', 'nft'], inside);
 
 /** As ethtool prints it: what a line is called there has no group's name in it. */
 function byEthtool(name: string): Map<string, { on: boolean; changeable: boolean }> {
