@@ -5,8 +5,11 @@ import { addressAdd, linkSet, routeAdd } from '../sys/netlink.js';
 import { openTap, openTapQueue } from '../sys/tun.js';
 import type { GuestGrant } from './options.js';
 
-/** netif carries 65,535 bytes a frame, headers and all; the kernel's own limit for segmentation is a little more. */
-const GSO_MAX = 65_000;
+/**
+ * Bytes of a frame, without the tag of a VLAN interface, from which on the kernel segments it itself (gso_features_check() in
+ * net/core/dev.c): netif carries 65,535, headers and tag and all. No less, or TCP's frames carry a segment less than they could.
+ */
+const GSO_MAX = 65_535 - 4 + 1;
 
 /** A tap with a descriptor for each of its queues. */
 export interface GuestInterface {
