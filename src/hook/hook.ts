@@ -28,9 +28,10 @@ import { usableDevice } from './device.js';
 import { GroupList } from './groups.js';
 import { type LearnedMac, learnedMacs } from './learning.js';
 import { loadProgram } from './loader.js';
+import { keyOf, MacTable } from './mac_table.js';
 import { type Counters, Maps } from './maps.js';
 import type { HookOptions, Mac, PortOptions } from './options.js';
-import { HookPort, keyOf } from './port.js';
+import { HookPort } from './port.js';
 import { portGroup } from './programs/group.js';
 import { PORT_PEER, PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
 import { Shortcut } from './shortcut.js';
@@ -41,8 +42,7 @@ export class Hook {
   readonly #maps: Maps;
   readonly #groups: GroupList;
   readonly #ports = new Map<number, HookPort>();
-  /** Whose a MAC is: a port's id, or SLOT_HOST. */
-  readonly #owners = new Map<string, number>();
+  readonly #macs: MacTable;
   readonly #mode: Mode | undefined;
   readonly #uplinkOptions: UplinkOptions;
   readonly #features: Features | undefined;
@@ -58,6 +58,7 @@ export class Hook {
     sweepClsact(takenOver(options.uplink, options.mode));
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
+    this.#macs = new MacTable(this.#maps, (slot) => String(this.#port(slot)));
     try {
       const group = loadProgram(portGroup(), this.#maps.descriptors);
       this.#maps.setProgram(PROGRAM_GROUP, group);
@@ -89,7 +90,7 @@ export class Hook {
     const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, this.#uplinkOptions);
     this.#uplink = uplink;
     try {
-      this.#own(uplink.mac, SLOT_HOST, uplink.name);
+      this.#macs.give(uplink.mac, SLOT_HOST, uplink.name);
       for (const port of this.#ports.values()) for (const mac of port.macs.values()) uplink.receive(mac);
       this.#adjustReception();
       this.#configure();
@@ -105,7 +106,7 @@ export class Hook {
     const device = usableDevice(options.name, 'port');
     const shortcut = new Shortcut(device, options.peer);
     const macs = (options.macs ?? []).map(macBytes);
-    for (const mac of macs) this.#isFree(mac);
+    for (const mac of macs) this.#macs.checkFree(mac);
     for (const port of this.#ports.values()) {
       if (port.ifindex === device.index) throw new SetupError(`${device.name} is a port already`);
       if (options.fallback && port.fallback) throw new SetupError(`${port} is the fallback already`);
@@ -158,21 +159,19 @@ export class Hook {
   setMac(mac: Mac, owner: number | 'host'): void {
     const bytes = macBytes(mac);
     if (owner === 'host') {
-      this.#isFree(bytes);
-      this.#own(bytes, SLOT_HOST, 'the host');
+      this.#macs.checkFree(bytes);
+      this.#macs.give(bytes, SLOT_HOST, 'the host');
       return;
     }
     const port = this.#port(owner);
-    const before = this.#owners.get(keyOf(bytes));
+    const before = this.#macs.slotOf(bytes);
     if (before === port.id) return;
     if (before === undefined || before === SLOT_HOST) {
-      this.#isFree(bytes);
+      this.#macs.checkFree(bytes);
       this.#giveMac(port, bytes);
       return;
     }
-    // The map's entry changes in one step, so no frame on its way meets a table without it.
-    this.#maps.setMac(bytes, port.id, false);
-    this.#owners.set(keyOf(bytes), port.id);
+    this.#macs.move(bytes, port.id);
     port.macs.set(keyOf(bytes), bytes);
     const loser = this.#port(before);
     loser.macs.delete(keyOf(bytes));
@@ -181,17 +180,17 @@ export class Hook {
 
   /** Whose a MAC is by the table. */
   owner(mac: Mac): number | 'host' | undefined {
-    const owner = this.#owners.get(keyOf(macBytes(mac)));
+    const owner = this.#macs.slotOf(macBytes(mac));
     return owner === SLOT_HOST ? 'host' : owner;
   }
 
   /** The MAC is nobody's. Nothing happens if it was not. */
   removeMac(mac: Mac): void {
     const bytes = macBytes(mac);
-    const owner = this.#owners.get(keyOf(bytes));
+    const owner = this.#macs.slotOf(bytes);
     if (owner === undefined) return;
     if (owner !== SLOT_HOST) this.#takeMac(this.#port(owner), bytes);
-    else this.#disown(bytes);
+    else this.#macs.take(bytes);
   }
 
   /** What the port may be sender of; undefined: not checked. */
@@ -276,41 +275,21 @@ export class Hook {
     return this.#mode ?? bestMode(target);
   }
 
-  /** Throws SetupError for a MAC that cannot be a guest's now. */
-  #isFree(mac: Uint8Array): void {
-    const text = keyOf(mac);
-    if (mac[0] & 1)
-      throw new SetupError(`${text} is a group address`, 'the first byte of a MAC must be even');
-    if (mac.every((byte) => byte === 0)) throw new SetupError(`${text} is no MAC of anybody`);
-    const owner = this.#owners.get(text);
-    if (owner === SLOT_HOST) throw new SetupError(`${text} is the host's own MAC`, 'give the guest another');
-    if (owner !== undefined) throw new SetupError(`${text} belongs to ${this.#port(owner)} already`);
-  }
-
-  #own(mac: Uint8Array, slot: number, name: string): void {
-    const before = this.#owners.get(keyOf(mac));
-    if (before !== undefined && before !== slot) {
-      throw new SetupError(`${keyOf(mac)} of ${name} belongs to ${this.#port(before)} already`);
-    }
-    this.#maps.setMac(mac, slot, false); // over an entry that was learned
-    this.#owners.set(keyOf(mac), slot);
-  }
-
-  #disown(mac: Uint8Array): void {
-    this.#maps.removeMac(mac);
-    this.#owners.delete(keyOf(mac));
-  }
-
   #giveMac(port: HookPort, mac: Uint8Array): void {
-    this.#uplink?.receive(mac);
-    this.#own(mac, port.id, port.name);
+    this.#macs.give(mac, port.id, port.name);
+    try {
+      this.#uplink?.receive(mac);
+    } catch (error) {
+      this.#macs.take(mac);
+      throw error;
+    }
     port.macs.set(keyOf(mac), mac);
     this.#refresh(port);
   }
 
   #takeMac(port: HookPort, mac: Uint8Array): void {
     port.macs.delete(keyOf(mac));
-    this.#disown(mac);
+    this.#macs.take(mac);
     this.#uplink?.receiveNoLonger(mac);
     this.#refresh(port);
   }
@@ -327,7 +306,7 @@ export class Hook {
     this.#uplink = undefined;
     this.#configure(); // nothing is sent there any more
     uplink.close();
-    if (this.#owners.get(keyOf(uplink.mac)) === SLOT_HOST) this.#disown(uplink.mac);
+    if (this.#macs.slotOf(uplink.mac) === SLOT_HOST) this.#macs.take(uplink.mac);
   }
 
   /** Guests join groups that the NIC's filter knows nothing of (ND's, first of all), and learned MACs are in none. */

@@ -2,7 +2,6 @@
 
 import { linkLocal, parseAddress } from '../sys/inet.js';
 import { close } from '../sys/libc.js';
-import { macText } from '../sys/netlink.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Order } from './attachment.js';
 import { loadProgram } from './loader.js';
@@ -108,9 +107,4 @@ export class HookPort {
   toString(): string {
     return `${this.name} (${[...this.macs.keys()].join(', ') || 'no MAC'})`;
   }
-}
-
-/** The key under which a MAC is known: its text. */
-export function keyOf(mac: Uint8Array): string {
-  return macText(mac);
 }
