@@ -26,14 +26,14 @@ import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Target } from './attachment.js';
 import { usableDevice } from './device.js';
 import { GroupList } from './groups.js';
-import { type LearnedMac, learnedMacs } from './learning.js';
+import { forget, type LearnedMac, learnedMacs } from './learning.js';
 import { loadProgram } from './loader.js';
 import { keyOf, MacTable } from './mac_table.js';
 import { type Counters, Maps } from './maps.js';
 import type { HookOptions, Mac, PortOptions } from './options.js';
 import { HookPort } from './port.js';
 import { portGroup } from './programs/group.js';
-import { PORT_PEER, PROGRAM_GROUP, SLOT_HOST, SLOT_PORTS, SLOT_WIRE, SLOTS } from './programs/layout.js';
+import * as layout from './programs/layout.js';
 import { Shortcut } from './shortcut.js';
 import { Features } from './switched_off.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
@@ -61,8 +61,9 @@ export class Hook {
     this.#macs = new MacTable(this.#maps, (slot) => String(this.#port(slot)));
     try {
       const group = loadProgram(portGroup(), this.#maps.descriptors);
-      this.#maps.setProgram(PROGRAM_GROUP, group);
+      this.#maps.setProgram(layout.PROGRAM_GROUP, group);
       close(group);
+      this.#maps.setLearned(layout.LEARNED_ALL, 0, layout.LEARNED_MOST);
       this.setUplink(options.uplink);
     } catch (error) {
       this.#maps.close();
@@ -90,7 +91,7 @@ export class Hook {
     const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, this.#uplinkOptions);
     this.#uplink = uplink;
     try {
-      this.#macs.give(uplink.mac, SLOT_HOST, uplink.name);
+      this.#macs.give(uplink.mac, layout.SLOT_HOST, uplink.name);
       for (const port of this.#ports.values()) for (const mac of port.macs.values()) uplink.receive(mac);
       this.#adjustReception();
       this.#configure();
@@ -145,8 +146,7 @@ export class Hook {
     this.#configure();
     for (const mac of [...port.macs.values()]) this.#takeMac(port, mac);
     port.detach();
-    const learned = port.learn > 0 ? this.learned() : []; // it takes a walk through all MACs
-    for (const { mac, port: owner } of learned) if (owner === id) this.#maps.removeMac(macBytes(mac));
+    if (port.learn > 0) this.forgetLearned(0, id);
     port.addresses = undefined;
     port.enterAddresses(this.#maps);
     this.#maps.setPort(id, undefined);
@@ -160,13 +160,13 @@ export class Hook {
     const bytes = macBytes(mac);
     if (owner === 'host') {
       this.#macs.checkFree(bytes);
-      this.#macs.give(bytes, SLOT_HOST, 'the host');
+      this.#macs.give(bytes, layout.SLOT_HOST, 'the host');
       return;
     }
     const port = this.#port(owner);
     const before = this.#macs.slotOf(bytes);
     if (before === port.id) return;
-    if (before === undefined || before === SLOT_HOST) {
+    if (before === undefined || before === layout.SLOT_HOST) {
       this.#macs.checkFree(bytes);
       this.#giveMac(port, bytes);
       return;
@@ -181,7 +181,7 @@ export class Hook {
   /** Whose a MAC is by the table. */
   owner(mac: Mac): number | 'host' | undefined {
     const owner = this.#macs.slotOf(macBytes(mac));
-    return owner === SLOT_HOST ? 'host' : owner;
+    return owner === layout.SLOT_HOST ? 'host' : owner;
   }
 
   /** The MAC is nobody's. Nothing happens if it was not. */
@@ -189,7 +189,7 @@ export class Hook {
     const bytes = macBytes(mac);
     const owner = this.#macs.slotOf(bytes);
     if (owner === undefined) return;
-    if (owner !== SLOT_HOST) this.#takeMac(this.#port(owner), bytes);
+    if (owner !== layout.SLOT_HOST) this.#takeMac(this.#port(owner), bytes);
     else this.#macs.take(bytes);
   }
 
@@ -209,8 +209,8 @@ export class Hook {
 
   /** Of a port, of what was carried to and from the wire, or the host. */
   counters(of: number | 'wire' | 'host'): Counters {
-    if (of === 'wire') return this.#maps.counters(SLOT_WIRE);
-    if (of === 'host') return this.#maps.counters(SLOT_HOST);
+    if (of === 'wire') return this.#maps.counters(layout.SLOT_WIRE);
+    if (of === 'host') return this.#maps.counters(layout.SLOT_HOST);
     return this.#maps.counters(this.#port(of).id);
   }
 
@@ -221,14 +221,7 @@ export class Hook {
 
   /** Forgets learned MACs, of all ports or of one, not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */
   forgetLearned(idleMs: number, of?: number): void {
-    const counts = new Map<number, number>();
-    for (const { mac, port, idleMs: idle } of this.learned()) {
-      if (idle >= idleMs && (of ?? port) === port) this.#maps.removeMac(macBytes(mac));
-      else counts.set(port, (counts.get(port) ?? 0) + 1);
-    }
-    for (const { id, learn } of this.#ports.values()) {
-      if (learn > 0) this.#maps.setLearned(id, counts.get(id) ?? 0, learn);
-    }
+    forget(this.#maps, this.ports(), ({ port, idleMs: idle }) => idle >= idleMs && (of ?? port) === port);
   }
 
   /** Of all interfaces, or of these, the indexes of those whose programs are gone: with them, or somebody took them away. */
@@ -267,8 +260,8 @@ export class Hook {
   }
 
   #freeId(): number {
-    for (let id = SLOT_PORTS; id < SLOTS; id++) if (!this.#ports.has(id)) return id;
-    throw new SetupError(`${SLOTS - SLOT_PORTS} ports are the most`);
+    for (let id = layout.SLOT_PORTS; id < layout.SLOTS; id++) if (!this.#ports.has(id)) return id;
+    throw new SetupError(`${layout.SLOTS - layout.SLOT_PORTS} ports are the most`);
   }
 
   #modeOf(target: Target): Mode {
@@ -306,19 +299,23 @@ export class Hook {
     this.#uplink = undefined;
     this.#configure(); // nothing is sent there any more
     uplink.close();
-    if (this.#macs.slotOf(uplink.mac) === SLOT_HOST) this.#macs.take(uplink.mac);
+    if (this.#macs.slotOf(uplink.mac) === layout.SLOT_HOST) this.#macs.take(uplink.mac);
   }
 
   /** Guests join groups that the NIC's filter knows nothing of (ND's, first of all), and learned MACs are in none. */
   #adjustReception(): void {
-    const learning = this.ports().some(({ learn }) => learn > 0);
-    this.#uplink?.receiveMore({ groups: this.#ports.size > 0, all: learning });
+    this.#uplink?.receiveMore({ groups: this.#ports.size > 0, all: this.#learns });
+  }
+
+  get #learns(): boolean {
+    return this.ports().some(({ learn }) => learn > 0);
   }
 
   #configure(): void {
     const fallback = this.ports().find((port) => port.fallback)?.id ?? 0;
     const uplink = this.#uplink?.ifindex ?? 0;
-    const flags = this.#uplink?.shortcut.taken ? PORT_PEER : 0;
+    const flags =
+      (this.#uplink?.shortcut.taken ? layout.PORT_PEER : 0) | (this.#learns ? layout.PORT_LEARN : 0);
     this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length, flags });
   }
 }

@@ -8,7 +8,6 @@ import { portGroup } from '../../src/hook/programs/group.js';
 import {
   COUNTERS,
   PORT_CHECKED,
-  PORT_LEARN,
   PROGRAM_GROUP,
   SLOT_HOST,
   SLOT_WIRE,
@@ -155,38 +154,6 @@ describe('a port’s program', { skip: lacking() }, () => {
     assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'host');
     maps.removeMac(macBytes('02:00:00:00:00:0c'));
     assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'dropSpoofedMac');
-  });
-
-  test('learning: new MACs up to the limit, never the table’s, moves among learning ports', () => {
-    configure(PORT_LEARN);
-    maps.setLearned(ME, 0, 2);
-    const guests = ['02:00:00:00:01:01', '02:00:00:00:01:02', '02:00:00:00:01:03'];
-    assert.equal(fate(frame(HOST, guests[0], 0x88b5)), 'host');
-    const entry = maps.mac(macBytes(guests[0]));
-    assert.equal(entry?.slot, ME);
-    assert.equal(entry.learned, true);
-    assert.equal(fate(frame(HOST, guests[0], 0x88b5)), 'host');
-    const later = maps.mac(macBytes(guests[0]));
-    assert.ok(later && later.seen > entry.seen, 'seen again');
-    assert.equal(fate(frame(HOST, guests[1], 0x88b5)), 'host');
-    assert.equal(fate(frame(HOST, guests[2], 0x88b5)), 'dropLearnFull');
-    assert.equal(maps.mac(macBytes(guests[2])), undefined);
-    for (const from of [THEIRS, HOST, BROADCAST]) {
-      assert.equal(fate(frame(HOST, from, 0x88b5)), 'dropSpoofedMac', from);
-    }
-    assert.equal(fate(frame(guests[0], guests[1], 0x88b5)), 'dropEcho', 'both behind this port');
-
-    const elsewhere = loadProgram(portIngress(OTHER), maps.descriptors);
-    maps.setPort(OTHER, { ifindex: LOOPBACK, flags: PORT_LEARN, mac: macBytes(THEIRS) });
-    maps.setLearned(OTHER, 0, 2);
-    assert.equal(programTestRun(elsewhere, frame(HOST, guests[0], 0x88b5)).verdict, TC_ACT_REDIRECT);
-    assert.equal(maps.mac(macBytes(guests[0]))?.slot, OTHER);
-    assert.equal(fate(frame(HOST, guests[2], 0x88b5)), 'host', 'there is room again');
-    assert.equal(programTestRun(elsewhere, frame(HOST, MINE, 0x88b5)).verdict, TC_ACT_SHOT);
-    assert.equal(maps.mac(macBytes(MINE))?.slot, ME);
-    close(elsewhere);
-    for (const mac of guests) maps.removeMac(macBytes(mac));
-    maps.setPort(OTHER, { ifindex: LOOPBACK, flags: 0, mac: macBytes(THEIRS) });
   });
 
   for (const tags of [[], [VLAN], [QINQ, VLAN]]) {

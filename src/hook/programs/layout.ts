@@ -5,7 +5,7 @@
  *   ports      array   slot                  → interface, flags, own MAC, first IPv4 address
  *   groups     array   0 … count-1           → interface and slot of each receiver of group frames
  *   addresses  hash    slot, family, address → the IP addresses a port may use
- *   learned    array   slot                  → how many MACs the port has in `macs` by learning, and may have
+ *   learned    array   slot                  → how many MACs the port has in `macs` by learning, and may have; and all
  *   counters   per-CPU array, slot           → u64 each, COUNTERS below
  *   config     array of one                  → uplink, fallback, count of group receivers
  *   programs   program array                 → what ports' programs end in: a tail call
@@ -21,6 +21,8 @@ export const SLOT_PORTS = 2;
 export const SLOTS = 512;
 export const MACS_MAX = 16_384;
 export const ADDRESSES_MAX = 8192;
+/** Learned ones among MACS_MAX: what guests make up leaves room for those that the table's owner enters. */
+export const LEARNED_MOST = 12_288;
 
 // MAC: six bytes in wire order, the first in the lowest byte of the u64.
 export const MAC_KEY_SIZE = 8;
@@ -60,6 +62,8 @@ export const ADDRESS_BYTES = 8;
 export const ADDRESS_KEY_SIZE = 24;
 export const ADDRESS_ENTRY_SIZE = 4;
 
+/** Of all ports together: the wire learns nothing. */
+export const LEARNED_ALL = SLOT_WIRE;
 export const LEARNED_COUNT = 0;
 export const LEARNED_MAX = 4;
 export const LEARNED_ENTRY_SIZE = 8;
@@ -70,7 +74,7 @@ export const CONFIG_UPLINK = 0;
 export const CONFIG_FALLBACK = 4;
 /** How many entries of `groups` are looked at. */
 export const CONFIG_GROUPS = 8;
-/** PORT_PEER: frames for the wire skip the uplink too. */
+/** PORT_PEER: frames for the wire skip the uplink too. PORT_LEARN: some port learns. */
 export const CONFIG_FLAGS = 12;
 export const CONFIG_SIZE = 16;
 

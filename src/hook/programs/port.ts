@@ -7,12 +7,12 @@
  *            wire, and the host · nobody known: the wire, or, without an uplink, the fallback port
  */
 
-import { BPF_NOEXIST } from '../../abi/bpf.js';
 import * as skb from '../../abi/bpf_skb.js';
 import { ETH_DEST, ETH_SOURCE } from '../../abi/if_ether.js';
 import { Assembler, type Program } from '../assembler.js';
 import * as piece from './fragments.js';
 import * as layout from './layout.js';
+import { otherSource } from './learning.js';
 import { checkSender } from './sender.js';
 
 export function portIngress(slot: number): Program {
@@ -95,72 +95,4 @@ function toUplink(a: Assembler, receiver: number, flags: number): void {
   a.mov('r1', 'r7');
   a.mov('r2', flags);
   piece.redirect(a);
-}
-
-/** The source MAC (r7) is not the port's first: another that the table gives it, or one to learn (flags in r8). */
-function otherSource(a: Assembler, slot: number): void {
-  a.label('other_source');
-  a.jump('set', 'r7', 1, 'spoofed_mac');
-  piece.lookup(a, 'macs', piece.STACK_SOURCE);
-  a.jump('eq', 'r0', 0, 'new_source');
-  a.load('u32', 'r1', 'r0', layout.MAC_SLOT);
-  a.load('u32', 'r2', 'r0', layout.MAC_FLAGS);
-  a.jump('ne', 'r1', slot, 'moved_source');
-  a.jump('eq', 'r2', 0, 'source_known'); // the table's owner entered it
-  a.mov('r7', 'r0');
-  a.call(skb.BPF_FUNC_ktime_get_ns);
-  a.store('u64', 'r7', layout.MAC_SEEN, 'r0');
-  a.load('u64', 'r7', 'r10', piece.STACK_SOURCE);
-  a.goto('source_known');
-
-  // Learned from another port and seen here: the machine behind it has moved, as a bridge would have it.
-  a.label('moved_source');
-  a.jump('eq', 'r2', 0, 'spoofed_mac');
-  a.jump('set', 'r8', layout.PORT_LEARN, 'may_move');
-  a.goto('spoofed_mac');
-  a.label('may_move');
-  piece.element(a, 'learned', 'r1');
-  a.jump('eq', 'r0', 0, 'spoofed_mac');
-  a.mov('r1', -1);
-  a.atomic('add', 'u32', 'r0', layout.LEARNED_COUNT, 'r1');
-  enter(a, slot, 0);
-  a.goto('source_known');
-
-  a.label('new_source');
-  a.jump('set', 'r8', layout.PORT_LEARN, 'may_learn');
-  a.goto('spoofed_mac');
-  a.label('may_learn');
-  piece.element(a, 'learned', slot);
-  a.jump('eq', 'r0', 0, 'learn_full');
-  a.load('u32', 'r1', 'r0', layout.LEARNED_COUNT);
-  a.load('u32', 'r2', 'r0', layout.LEARNED_MAX);
-  a.jump('ge', 'r1', 'r2', 'learn_full');
-  enter(a, slot, BPF_NOEXIST);
-  a.goto('source_known');
-}
-
-/** Enters the source MAC as learned here. If it cannot be (the table is full, another CPU was faster): learn_full. */
-function enter(a: Assembler, slot: number, flags: number): void {
-  a.store('u32', 'r10', piece.STACK_ENTRY + layout.MAC_SLOT, slot);
-  a.store('u32', 'r10', piece.STACK_ENTRY + layout.MAC_FLAGS, layout.MAC_LEARNED);
-  a.call(skb.BPF_FUNC_ktime_get_ns);
-  a.store('u64', 'r10', piece.STACK_ENTRY + layout.MAC_SEEN, 'r0');
-  a.loadMap('r1', 'macs');
-  piece.stackAddress(a, 'r2', piece.STACK_SOURCE);
-  piece.stackAddress(a, 'r3', piece.STACK_ENTRY);
-  a.mov('r4', flags);
-  a.call(skb.BPF_FUNC_map_update_elem);
-  const entered = a.unique('entered');
-  a.jump('eq', 'r0', 0, entered);
-  // Entered meanwhile by another CPU: the next look-up says whose it is.
-  piece.lookup(a, 'macs', piece.STACK_SOURCE);
-  a.jump('eq', 'r0', 0, 'learn_full');
-  a.load('u32', 'r1', 'r0', layout.MAC_SLOT);
-  a.jump('eq', 'r1', slot, 'source_known');
-  a.goto('spoofed_mac');
-  a.label(entered);
-  piece.element(a, 'learned', slot);
-  a.jump('eq', 'r0', 0, 'source_known');
-  a.mov('r1', 1);
-  a.atomic('add', 'u32', 'r0', layout.LEARNED_COUNT, 'r1');
 }

@@ -5,7 +5,7 @@
  *   egress, what the host sends:    a port's MAC → that port · group → a copy to every port, and on to the wire
  *
  * All else goes on untouched, and so does what carries the mark: a port's frame for the host or the wire, which a
- * redirect brings through here once more.
+ * redirect brings through here once more. Who is seen on the wire is behind no port: a MAC that was learned is forgotten.
  */
 
 import * as skb from '../../abi/bpf_skb.js';
@@ -13,6 +13,7 @@ import { ETH_DEST } from '../../abi/if_ether.js';
 import { Assembler, type Program } from '../assembler.js';
 import * as piece from './fragments.js';
 import * as layout from './layout.js';
+import { forgetSource } from './learning.js';
 
 export function uplinkIngress(): Program {
   return uplink('netferry_in', layout.SLOT_WIRE, true);
@@ -29,6 +30,11 @@ function uplink(name: string, from: number, peer: boolean): Program {
   piece.ifRouted(a, 'routed');
   piece.ethernetHeader(a, 'pass');
   piece.macKey(a, 'r9', ETH_DEST, piece.STACK_DESTINATION);
+  if (from === layout.SLOT_WIRE) {
+    piece.config(a, 'r1', layout.CONFIG_FLAGS);
+    a.jump('set', 'r1', layout.PORT_LEARN, 'somebody_learns');
+    a.label('receiver');
+  }
   a.jump('set', 'r9', 1, 'group');
   piece.lookup(a, 'macs', piece.STACK_DESTINATION);
   a.jump('eq', 'r0', 0, 'pass');
@@ -49,5 +55,10 @@ function uplink(name: string, from: number, peer: boolean): Program {
   a.label('routed');
   piece.setMark(a, 0);
   piece.verdict(a, skb.TC_ACT_UNSPEC);
+  if (from === layout.SLOT_WIRE) {
+    a.label('somebody_learns');
+    forgetSource(a);
+    a.goto('receiver');
+  }
   return a.assemble();
 }
