@@ -13,6 +13,8 @@ export const SKB_IFINDEX = 40;
 export const SKB_CB = 48;
 export const SKB_DATA = 76;
 export const SKB_DATA_END = 80;
+/** Bytes of payload in each segment of what is cut on its way out; 0: it is one frame. */
+export const SKB_GSO_SIZE = 176;
 
 // enum bpf_func_id: the immediate of a call.
 export const BPF_FUNC_map_lookup_elem = 1;
@@ -37,6 +39,9 @@ export const TC_ACT_UNSPEC = -1;
 export const TC_ACT_OK = 0;
 export const TC_ACT_SHOT = 2;
 export const TC_ACT_REDIRECT = 7;
+
+/** gso_size of SCTP's, which are cut where their pieces end: linux/skbuff.h. */
+export const GSO_BY_FRAGS = 0xffff;
 
 /** pkt_type of a frame that the interface's own stack takes: linux/if_packet.h. */
 export const PACKET_HOST = 0;

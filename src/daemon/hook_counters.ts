@@ -14,6 +14,7 @@ const DROP_NAMES = {
   dropGone: 'port-gone',
   dropLearnFull: 'learn-full',
   dropClone: 'copy-refused',
+  dropOversize: 'oversize',
 } as const satisfies Partial<Record<keyof Counters, string>>;
 
 /** Reasons with at least one drop. */

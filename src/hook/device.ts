@@ -1,5 +1,6 @@
 /** Which interfaces may be an uplink or a port, and why not. */
 import { existsSync, readFileSync } from 'node:fs';
+import { ETH_HLEN, VLAN_HLEN } from '../abi/if_ether.js';
 import { SetupError } from '../sys/errors.js';
 import { type LinkDetails, linkDetails } from '../sys/link_details.js';
 
@@ -48,6 +49,14 @@ function isWireless(link: LinkDetails): boolean {
     return false;
   }
   return existsSync(`${folder}/phy80211`) || existsSync(`${folder}/wireless`);
+}
+
+/**
+ * Bytes of the longest frame that fits its MTU, as bridges count them (net/core/dev.c, __is_skb_forwardable): with one VLAN
+ * tag in band. The outer one of a frame that came in is not among its bytes.
+ */
+export function longestFrame({ mtu }: LinkDetails): number {
+  return mtu + ETH_HLEN + VLAN_HLEN;
 }
 
 /** Whether frames can skip this interface and arrive at its other end (bpf_redirect_peer). */

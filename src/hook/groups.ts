@@ -16,11 +16,17 @@ export class GroupList {
   }
 
   /** Into the first hole or behind the last: no other entry moves, so no frame of others is missed or doubled. */
-  add(slot: number, ifindex: number): void {
+  add(slot: number, ifindex: number, longest: number): void {
     const hole = this.#places.indexOf(undefined);
     const place = hole === -1 ? this.#places.length : hole;
-    this.#maps.setGroup(place, ifindex, slot);
+    this.#maps.setGroup(place, ifindex, slot, longest);
     this.#places[place] = slot;
+  }
+
+  /** Its longest frame is another now. Nothing happens if it is not in the list. */
+  change(slot: number, ifindex: number, longest: number): void {
+    const place = this.#places.indexOf(slot);
+    if (place !== -1) this.#maps.setGroup(place, ifindex, slot, longest);
   }
 
   remove(slot: number): void {

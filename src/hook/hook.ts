@@ -32,7 +32,7 @@ import { keyOf, MacTable } from './mac_table.js';
 import { type Counters, Maps } from './maps.js';
 import type { HookOptions, Mac, PortOptions } from './options.js';
 import { HookPort } from './port.js';
-import { portGroup } from './programs/group.js';
+import { groupFrames } from './programs/group.js';
 import * as layout from './programs/layout.js';
 import { Shortcut } from './shortcut.js';
 import { Features } from './switched_off.js';
@@ -60,7 +60,7 @@ export class Hook {
     this.#groups = new GroupList(this.#maps);
     this.#macs = new MacTable(this.#maps, (slot) => String(this.#port(slot)));
     try {
-      const group = loadProgram(portGroup(), this.#maps.descriptors);
+      const group = loadProgram(groupFrames(), this.#maps.descriptors);
       this.#maps.setProgram(layout.PROGRAM_GROUP, group);
       close(group);
       this.#maps.setLearned(layout.LEARNED_ALL, 0, layout.LEARNED_MOST);
@@ -112,9 +112,7 @@ export class Hook {
       if (port.ifindex === device.index) throw new SetupError(`${device.name} is a port already`);
       if (options.fallback && port.fallback) throw new SetupError(`${port} is the fallback already`);
     }
-    const port = new HookPort(this.#freeId(), {
-      name: device.name,
-      ifindex: device.index,
+    const port = new HookPort(this.#freeId(), device, {
       shortcut,
       learn: options.learn ?? 0,
       fallback: options.fallback ?? false,
@@ -129,7 +127,7 @@ export class Hook {
       for (const mac of macs) this.#giveMac(port, mac);
       port.enterAddresses(this.#maps);
       port.attach(this.#maps, this.#modeOf(port), options.order ?? 'first', this.#features);
-      this.#groups.add(port.id, port.ifindex);
+      this.#groups.add(port.id, port.ifindex, port.longest);
       this.#configure();
       this.#adjustReception();
     } catch (error) {
@@ -230,12 +228,14 @@ export class Hook {
     return new Set(lost.map(({ ifindex }) => ifindex));
   }
 
-  /** Looks again at which interfaces frames may skip: all, or those with these indexes. */
+  /** Looks again at which interfaces frames may skip, and how long they may be: all, or those with these indexes. */
   examine(among?: ReadonlySet<number>): void {
     for (const one of this.#interfaces(among)) {
-      if (!one.shortcut.look(linkDetailsOf(one.ifindex))) continue;
-      if (one instanceof HookPort) this.#maps.setPort(one.id, one.entry());
-      else this.#configure();
+      if (!one.look(linkDetailsOf(one.ifindex))) continue;
+      if (one instanceof HookPort) {
+        this.#maps.setPort(one.id, one.entry());
+        this.#groups.change(one.id, one.ifindex, one.longest);
+      } else this.#configure();
     }
   }
 
@@ -314,8 +314,9 @@ export class Hook {
   #configure(): void {
     const fallback = this.ports().find((port) => port.fallback)?.id ?? 0;
     const uplink = this.#uplink?.ifindex ?? 0;
+    const longest = this.#uplink && { longest: this.#uplink.longest };
     const flags =
       (this.#uplink?.shortcut.taken ? layout.PORT_PEER : 0) | (this.#learns ? layout.PORT_LEARN : 0);
-    this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length, flags });
+    this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length, flags, ...longest });
   }
 }

@@ -42,6 +42,8 @@ export interface PortEntry {
   readonly mac: Uint8Array | undefined;
   /** 4 bytes, one of the port's in `addresses`; or none. */
   readonly ipv4?: Uint8Array | undefined;
+  /** Bytes of the longest frame that it takes; absent: any. */
+  readonly longest?: number;
 }
 
 function u32s(...values: number[]): Uint8Array {
@@ -87,9 +89,15 @@ export class Maps {
   }
 
   /** `fallback`: where unknown unicast goes without an uplink. `groups`: entries of the group list in use. `flags`: PORT_PEER. */
-  setConfig(config: { uplink: number; fallback: number; groups: number; flags: number }): void {
-    const { uplink, fallback, groups, flags } = config;
-    mapUpdate(this.descriptors.config, u32s(0), u32s(uplink, fallback, groups, flags));
+  setConfig(config: {
+    uplink: number;
+    fallback: number;
+    groups: number;
+    flags: number;
+    longest?: number;
+  }): void {
+    const { uplink, fallback, groups, flags, longest = layout.LONGEST_MAX } = config;
+    mapUpdate(this.descriptors.config, u32s(0), u32s(uplink, fallback, groups, flags, longest));
   }
 
   setPort(slot: number, entry: PortEntry | undefined): void {
@@ -98,13 +106,15 @@ export class Maps {
       value.set(u32s(entry.ifindex, entry.flags), layout.PORT_IFINDEX);
       value.set(entry.mac ?? [], layout.PORT_MAC);
       value.set(entry.ipv4 ?? [], layout.PORT_IPV4);
+      value.set(u32s(entry.longest ?? layout.LONGEST_MAX), layout.PORT_LONGEST);
     }
     mapUpdate(this.descriptors.ports, u32s(slot), value);
   }
 
   /** One place of the group list: 8 bytes at once, so a program sees the old receiver or the new. */
-  setGroup(place: number, ifindex: number, slot: number): void {
-    mapUpdate(this.descriptors.groups, u32s(place), u32s(ifindex, slot));
+  setGroup(place: number, ifindex: number, slot: number, longest = layout.LONGEST_MAX): void {
+    const atMost = Math.min(longest, layout.LONGEST_MAX);
+    mapUpdate(this.descriptors.groups, u32s(place), u32s(ifindex, slot | (atMost << 16)));
   }
 
   /** Gives a MAC to a slot. `only`: throws EEXIST if it is somebody's. */

@@ -2,8 +2,10 @@
 
 import { linkLocal, parseAddress } from '../sys/inet.js';
 import { close } from '../sys/libc.js';
+import type { LinkDetails } from '../sys/link_details.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Order } from './attachment.js';
+import { longestFrame } from './device.js';
 import { loadProgram } from './loader.js';
 import type { Maps, PortEntry } from './maps.js';
 import { PORT_CHECKED, PORT_LEARN, PORT_PEER } from './programs/layout.js';
@@ -17,6 +19,8 @@ export class HookPort {
   readonly ifindex: number;
   /** Whether frames to it skip its interface. */
   readonly shortcut: Shortcut;
+  /** Bytes of the longest frame that it takes. */
+  longest: number;
   /** MACs it may learn; 0: none. */
   readonly learn: number;
   /** Where unknown unicast goes while there is no uplink. */
@@ -32,10 +36,11 @@ export class HookPort {
   /** What a NIC must not do while it is a port. */
   #features: SwitchedOff | undefined;
 
-  constructor(id: number, fixed: Pick<HookPort, 'name' | 'ifindex' | 'shortcut' | 'learn' | 'fallback'>) {
+  constructor(id: number, device: LinkDetails, fixed: Pick<HookPort, 'shortcut' | 'learn' | 'fallback'>) {
     this.id = id;
-    this.name = fixed.name;
-    this.ifindex = fixed.ifindex;
+    this.name = device.name;
+    this.ifindex = device.index;
+    this.longest = longestFrame(device);
     this.shortcut = fixed.shortcut;
     this.learn = fixed.learn;
     this.fallback = fixed.fallback;
@@ -72,6 +77,13 @@ export class HookPort {
     return this.#attachment?.attached() === false;
   }
 
+  /** `device` as it is now, if it still is. True when what the programs see of it changed. */
+  look(device: LinkDetails | undefined): boolean {
+    const before = this.longest;
+    if (device) this.longest = longestFrame(device);
+    return this.shortcut.look(device) || this.longest !== before;
+  }
+
   /** What the programs see. */
   entry(): PortEntry {
     const flags =
@@ -80,7 +92,7 @@ export class HookPort {
       (this.addresses === undefined ? 0 : PORT_CHECKED);
     const [first] = this.macs.values();
     const ipv4 = this.allowed().find(({ length }) => length === 4);
-    return { ifindex: this.ifindex, flags, mac: first, ipv4 };
+    return { ifindex: this.ifindex, flags, mac: first, ipv4, longest: this.longest };
   }
 
   /**

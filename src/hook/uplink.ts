@@ -1,11 +1,11 @@
 /** The uplink's side of the hook: its two programs, and what its NIC takes in for the ports. */
 import { close } from '../sys/libc.js';
-import { linkDetailsOf } from '../sys/link_details.js';
+import { type LinkDetails, linkDetailsOf } from '../sys/link_details.js';
 import { macBytes, macText } from '../sys/netlink.js';
 import { ReceiveFilter } from '../sys/packet_socket.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Orders } from './attachment.js';
-import { usableDevice } from './device.js';
+import { longestFrame, usableDevice } from './device.js';
 import { loadProgram } from './loader.js';
 import type { Maps } from './maps.js';
 import { uplinkEgress, uplinkIngress } from './programs/uplink.js';
@@ -26,6 +26,8 @@ export class Uplink {
   readonly mac: Uint8Array;
   /** Whether ports' unicast frames for the wire skip it. */
   readonly shortcut: Shortcut;
+  /** Bytes of the longest frame that it takes. */
+  longest: number;
   readonly #attachment: Attachment;
   readonly #filter: ReceiveFilter;
   /** MACs of ports that come in. */
@@ -49,6 +51,7 @@ export class Uplink {
     this.name = device.name;
     this.ifindex = device.index;
     this.mac = macBytes(device.mac);
+    this.longest = longestFrame(device);
     this.#filter = new ReceiveFilter(device.index);
     const programs: number[] = [];
     try {
@@ -78,6 +81,13 @@ export class Uplink {
   /** The last step, when all else went well: some NICs lose their link for a moment by it. */
   switchOff(): void {
     this.#features = new SwitchedOff(this.ifindex, 'uplink', this.#wanted);
+  }
+
+  /** `device` as it is now, if it still is. True when what the programs see of it changed. */
+  look(device: LinkDetails | undefined): boolean {
+    const before = this.longest;
+    if (device) this.longest = longestFrame(device);
+    return this.shortcut.look(device) || this.longest !== before;
   }
 
   /** Whether its programs are no longer in place. */

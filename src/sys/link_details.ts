@@ -24,6 +24,8 @@ export interface LinkDetails {
   readonly carrier: boolean;
   /** The root qdisc: `noqueue`, `fq_codel`, …. */
   readonly qdisc: string;
+  /** Bytes behind the Ethernet header. */
+  readonly mtu: number;
   /** `veth`, `tun`, …; empty for hardware. */
   readonly kind: string;
   /** Index of the bridge, bond, … it belongs to; 0: none. */
@@ -104,6 +106,7 @@ function details(payload: Uint8Array): LinkDetails {
     up: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_UP) !== 0,
     carrier: (view.getUint32(rt.IFINFO_FLAGS, true) & rt.IFF_LOWER_UP) !== 0,
     qdisc: text(attributes.get(rt.IFLA_QDISC)),
+    mtu: number(rt.IFLA_MTU),
     kind: text(info.get(rt.IFLA_INFO_KIND)),
     master: number(rt.IFLA_MASTER),
     masterKind: text(info.get(rt.IFLA_INFO_SLAVE_KIND)),

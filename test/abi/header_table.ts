@@ -428,7 +428,7 @@ export const TABLE: Record<string, HeaderTable> = {
     headers: ['stddef.h', 'linux/bpf.h', 'linux/pkt_cls.h', 'linux/if_packet.h'],
     C: {
       ...offsets('SKB_', 'struct __sk_buff', 'len pkt_type mark protocol vlan_present vlan_tci'),
-      ...offsets('SKB_', 'struct __sk_buff', 'ingress_ifindex ifindex cb data data_end'),
+      ...offsets('SKB_', 'struct __sk_buff', 'ingress_ifindex ifindex cb data data_end gso_size'),
     },
   },
   bpf: {

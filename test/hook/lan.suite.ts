@@ -190,6 +190,7 @@ export function lanSuite(
     test('jumbo frames', async () => {
       for (const { place, link } of all) await place.run(`ip link set ${link} mtu 9000`);
       await lan.host.place.run('ip link set pa mtu 9000 && ip link set pb mtu 9000');
+      await hook.call('examine');
       for (const [from, to] of [
         [a, b],
         [a, lan.remote],
@@ -200,6 +201,7 @@ export function lanSuite(
       }
       for (const { place, link } of all) await place.run(`ip link set ${link} mtu 1500`);
       await lan.host.place.run('ip link set pa mtu 1500 && ip link set pb mtu 1500');
+      await hook.call('examine');
     });
 
     test('TCP with and without offloads: all bytes arrive, no checksum is wrong', async () => {

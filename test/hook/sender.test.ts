@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { TC_ACT_REDIRECT, TC_ACT_SHOT } from '../../src/abi/bpf_skb.js';
 import { loadProgram } from '../../src/hook/loader.js';
 import { Maps } from '../../src/hook/maps.js';
-import { portGroup } from '../../src/hook/programs/group.js';
+import { groupFrames } from '../../src/hook/programs/group.js';
 import {
   COUNTERS,
   PORT_CHECKED,
@@ -42,7 +42,7 @@ describe('a port’s program', { skip: lacking() }, () => {
   let program: number;
   before(() => {
     maps = new Maps();
-    const group = loadProgram(portGroup(), maps.descriptors);
+    const group = loadProgram(groupFrames(), maps.descriptors);
     maps.setProgram(PROGRAM_GROUP, group);
     close(group);
     program = loadProgram(portIngress(ME), maps.descriptors);

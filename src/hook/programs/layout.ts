@@ -2,8 +2,8 @@
  * The records in the hook's maps, as programs and user space both see them. Little-endian.
  *
  *   macs       hash    MAC as u64 key        → slot, flags, when last seen: where a frame to that MAC goes
- *   ports      array   slot                  → interface, flags, own MAC, first IPv4 address
- *   groups     array   0 … count-1           → interface and slot of each receiver of group frames
+ *   ports      array   slot                  → interface, flags, own MAC, first IPv4 address, longest frame
+ *   groups     array   0 … count-1           → interface, slot and longest frame of each receiver of group frames
  *   addresses  hash    slot, family, address → the IP addresses a port may use
  *   learned    array   slot                  → how many MACs the port has in `macs` by learning, and may have; and all
  *   counters   per-CPU array, slot           → u64 each, COUNTERS below
@@ -40,6 +40,8 @@ export const PORT_FLAGS = 4;
 export const PORT_MAC = 8;
 /** The first IPv4 address it may use, so that most frames need no look-up in `addresses`; 0: none. */
 export const PORT_IPV4 = 16;
+/** Bytes of the longest frame that it takes: its MTU, Ethernet header and a VLAN tag. */
+export const PORT_LONGEST = 20;
 /** A power of two: the look-up that the kernel makes of it in place shifts instead of multiplying. */
 export const PORT_ENTRY_SIZE = 32;
 /** Frames skip the interface and arrive at its other end: bpf_redirect_peer. */
@@ -51,7 +53,10 @@ export const PORT_CHECKED = 4;
 
 /** 0: a hole. */
 export const GROUP_IFINDEX = 0;
+/** u16 */
 export const GROUP_SLOT = 4;
+/** u16; as PORT_LONGEST, or LONGEST_MAX. */
+export const GROUP_LONGEST = 6;
 export const GROUP_ENTRY_SIZE = 8;
 
 export const ADDRESS_SLOT = 0;
@@ -76,7 +81,12 @@ export const CONFIG_FALLBACK = 4;
 export const CONFIG_GROUPS = 8;
 /** PORT_PEER: frames for the wire skip the uplink too. PORT_LEARN: some port learns. */
 export const CONFIG_FLAGS = 12;
-export const CONFIG_SIZE = 16;
+/** Of the wire, as PORT_LONGEST; without an uplink LONGEST_MAX. */
+export const CONFIG_LONGEST = 16;
+export const CONFIG_SIZE = 20;
+
+/** Nothing that is not cut on its way is longer. */
+export const LONGEST_MAX = 0xffff;
 
 /** In `programs`: where a port's group frames go. */
 export const PROGRAM_GROUP = 0;
@@ -113,6 +123,8 @@ export const COUNTERS = [
   'dropLearnFull',
   /** The kernel refused the copy of a group frame for this receiver: interface down, or out of memory. */
   'dropClone',
+  /** Longer than the receiver's MTU allows. */
+  'dropOversize',
 ] as const;
 export type CounterName = (typeof COUNTERS)[number];
 export const COUNTERS_SIZE = COUNTERS.length * 8;

@@ -11,6 +11,7 @@ import * as skb from '../../abi/bpf_skb.js';
 import { ETH_DEST, ETH_SOURCE } from '../../abi/if_ether.js';
 import { Assembler, type Program } from '../assembler.js';
 import * as piece from './fragments.js';
+import { toGroup } from './group.js';
 import * as layout from './layout.js';
 import { otherSource } from './learning.js';
 import { checkSender } from './sender.js';
@@ -43,6 +44,8 @@ export function portIngress(slot: number): Program {
   a.label('host');
   toUplink(a, layout.SLOT_HOST, skb.BPF_F_INGRESS);
   a.label('unknown');
+  piece.config(a, 'r2', layout.CONFIG_LONGEST);
+  piece.ifOversize(a, 'r2', 'oversize');
   piece.config(a, 'r7', layout.CONFIG_FLAGS);
   a.jump('set', 'r7', layout.PORT_PEER, 'beyond_uplink');
   toUplink(a, layout.SLOT_WIRE, 0);
@@ -59,12 +62,7 @@ export function portIngress(slot: number): Program {
 
   a.label('group');
   piece.ifReserved(a, 'r9', 'reserved');
-  a.mov('r1', slot);
-  a.store('u32', 'r6', skb.SKB_CB, 'r1');
-  a.mov('r1', 'r6');
-  a.loadMap('r2', 'programs');
-  a.mov('r3', layout.PROGRAM_GROUP);
-  a.call(skb.BPF_FUNC_tail_call); // comes back only if there is no such program
+  toGroup(a, slot);
   a.goto('gone');
   a.label('check_sender');
   checkSender(a, slot, 'sender_checked');
@@ -82,6 +80,7 @@ export function portIngress(slot: number): Program {
   piece.dropAt(a, 'echo', 'dropEcho', slot);
   piece.dropAt(a, 'unknown_receiver', 'dropUnknown', slot);
   piece.dropAt(a, 'gone', 'dropGone', slot);
+  piece.dropAt(a, 'oversize', 'dropOversize', layout.SLOT_WIRE);
   piece.dropAt(a, 'learn_full', 'dropLearnFull', slot);
   return a.assemble();
 }

@@ -12,6 +12,7 @@ import * as skb from '../../abi/bpf_skb.js';
 import { ETH_DEST } from '../../abi/if_ether.js';
 import { Assembler, type Program } from '../assembler.js';
 import * as piece from './fragments.js';
+import { toGroup } from './group.js';
 import * as layout from './layout.js';
 import { forgetSource } from './learning.js';
 
@@ -48,7 +49,7 @@ function uplink(name: string, from: number, peer: boolean): Program {
   piece.config(a, 'r1', layout.CONFIG_GROUPS);
   a.jump('eq', 'r1', 0, 'pass');
   piece.countFrame(a, 'rx', from);
-  piece.copyToPorts(a);
+  toGroup(a, from);
   a.label('pass');
   piece.verdict(a, skb.TC_ACT_UNSPEC);
 

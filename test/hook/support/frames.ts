@@ -33,7 +33,12 @@ export function arp(operation: number, mac: string, ip: string, target: string):
   return bytes(u16(1), u16(0x0800), 6, 4, u16(operation), sender, new Uint8Array(6), address(target));
 }
 
-export function ipv4(from: string, to: string, protocol = 17, payload = new Uint8Array(8)): Uint8Array {
+export function ipv4(
+  from: string,
+  to: string,
+  protocol = 17,
+  payload: Uint8Array = new Uint8Array(8),
+): Uint8Array {
   const length = u16(20 + payload.length);
   return bytes(0x45, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0, address(from), address(to), payload);
 }

@@ -203,8 +203,10 @@ export class TapProcess {
     return tap;
   }
 
-  send(frame: Uint8Array): void {
-    this.#child.stdin!.write(`${Buffer.from(frame).toString('hex')}\n`);
+  /** `header`: a virtio_net_hdr, as far as it is not 0. */
+  send(frame: Uint8Array, header: Uint8Array = new Uint8Array()): void {
+    const words = [header, frame].map((bytes) => Buffer.from(bytes).toString('hex'));
+    this.#child.stdin!.write(`${words.join(' ')}\n`);
   }
 
   /** Frames received so far. */

@@ -1,6 +1,6 @@
 /**
  * A user-space port: opens a tap (argument), prints each frame it receives as `hdr hex`, and sends those that come as
- * hexadecimal lines, with an empty virtio_net_hdr.
+ * hexadecimal lines, with an empty virtio_net_hdr, or, where two words are in a line, with the first as header.
  */
 import { readSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -25,7 +25,12 @@ const timer = setInterval(() => {
   }
 }, 5);
 createInterface({ input: process.stdin })
-  .on('line', (hex) => {
-    writeSync(tap.fd, Buffer.concat([Buffer.alloc(VIRTIO_NET_HDR_V1_SIZE), Buffer.from(hex, 'hex')]));
+  .on('line', (line) => {
+    const [frame, given = ''] = line.split(' ').reverse();
+    const header = Buffer.alloc(VIRTIO_NET_HDR_V1_SIZE);
+    header.write(given, 'hex');
+    try {
+      writeSync(tap.fd, Buffer.concat([header, Buffer.from(frame, 'hex')]));
+    } catch {} // a header that the kernel refuses: EINVAL
   })
   .on('close', () => clearInterval(timer));
