@@ -40,8 +40,5 @@ export const TC_ACT_OK = 0;
 export const TC_ACT_SHOT = 2;
 export const TC_ACT_REDIRECT = 7;
 
-/** gso_size of SCTP's, which are cut where their pieces end: linux/skbuff.h. */
-export const GSO_BY_FRAGS = 0xffff;
-
 /** pkt_type of a frame that the interface's own stack takes: linux/if_packet.h. */
 export const PACKET_HOST = 0;

@@ -150,6 +150,8 @@ export function config(a: Assembler, to: Register, field: number): void {
   a.load('u32', to, to, 0);
 }
 
+/** gso_size of what is cut where its pieces end, as SCTP's is: the kernel's own linux/skbuff.h. */
+const GSO_BY_FRAGS = 0xffff;
 const CB_LENGTH = skb.SKB_CB + 4;
 
 /** The least that stands before a segment's payload: Ethernet, IPv4 and UDP headers. */
@@ -166,7 +168,7 @@ export function ifOversize(a: Assembler, longest: Register, label: string): void
   a.jump('le', 'r1', longest, fits);
   a.load('u32', 'r1', 'r6', skb.SKB_GSO_SIZE);
   a.jump('eq', 'r1', 0, label);
-  a.jump('eq', 'r1', skb.GSO_BY_FRAGS, fits);
+  a.jump('eq', 'r1', GSO_BY_FRAGS, fits);
   a.alu('add', 'r1', HEADERS_LEAST);
   a.jump('gt', 'r1', longest, label);
   a.label(fits);
@@ -183,7 +185,7 @@ function lengthToTake(a: Assembler): void {
   a.load('u32', 'r1', 'r6', skb.SKB_GSO_SIZE);
   a.jump('eq', 'r1', 0, known);
   a.alu('add', 'r1', HEADERS_LEAST);
-  a.jump('ne', 'r1', skb.GSO_BY_FRAGS + HEADERS_LEAST, cut);
+  a.jump('ne', 'r1', GSO_BY_FRAGS + HEADERS_LEAST, cut);
   a.mov('r1', 0);
   a.label(cut);
   a.jump('le', 'r2', 'r1', known);
