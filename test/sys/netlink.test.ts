@@ -1,13 +1,12 @@
 /**
- * rtnetlink in a network namespace of its own: the outer half runs this same file under unshare(1), the inner
- * half is the tests. iproute2 makes the links and is the second opinion on what we read and what we did.
+ * rtnetlink in a network namespace of its own. iproute2 makes the links and is the second opinion on what we read and
+ * what we did.
  *
  *      namespace:   lo     port0 ═ veth ═ port1
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { SetupError, SysError } from '../../src/sys/errors.js';
 import {
   addressAdd,
@@ -19,27 +18,9 @@ import {
   linkSet,
   routeAdd,
 } from '../../src/sys/netlink.js';
+import { inOwnNamespace } from '../support/own_netns.js';
 
-const INSIDE = 'NETFERRY_TEST_NETNS';
-
-if (process.env[INSIDE]) inside();
-else outside();
-
-function outside(): void {
-  const unshare = process.getuid?.() === 0 ? ['-n'] : ['-rn'];
-  const probe = spawnSync('unshare', [...unshare, 'ip', '-V'], { encoding: 'utf8' });
-  const reason = probe.error?.message ?? probe.stderr.trim();
-  const skip = probe.status === 0 ? false : `needs a network namespace and iproute2: ${reason}`;
-  test('rtnetlink in a fresh network namespace', { skip }, () => {
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env; // or the inner runner would report to the outer's pipe
-    const run = spawnSync('unshare', [...unshare, process.execPath, fileURLToPath(import.meta.url)], {
-      encoding: 'utf8',
-      env: { ...env, [INSIDE]: '1' },
-    });
-    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
-    assert.match(run.stdout, /# pass [1-9]|pass [1-9]/);
-  });
-}
+inOwnNamespace(import.meta.url, [], inside, { anyUser: true });
 
 function ip(...args: string[]): string {
   const run = spawnSync('ip', args, { encoding: 'utf8' });
