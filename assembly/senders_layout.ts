@@ -10,3 +10,5 @@ export const SENDER_V4_SIZE = 8;
 export const SENDERS_V6_FIRST = 648; // SENDER_V6_SIZE octets each: u64 × 2 address, u64 × 2 mask
 export const SENDER_V6_SIZE = 32;
 export const SENDERS_SIZE = 3208;
+/** Of a frame, no more than this is looked at to tell its sender: what is copied of every frame (HEADER_FETCH). */
+export const SENDER_BYTES = 128;

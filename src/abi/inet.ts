@@ -1,6 +1,7 @@
 /** IPv4, IPv6, TCP and UDP headers: linux/ip.h, linux/ipv6.h, linux/tcp.h, linux/udp.h, linux/in.h, linux/in6.h. */
 
 export const IPPROTO_ICMP = 1;
+export const IPPROTO_IGMP = 2;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_ICMPV6 = 58;

@@ -255,6 +255,24 @@ export const TABLE: Record<string, HeaderTable> = {
       VLAN_HLEN: '2 * sizeof(__be16)', // include/linux/if_vlan.h, not exported: tag control, ethertype
     },
   },
+  arp: {
+    headers: ['stddef.h', 'netinet/if_ether.h'],
+    C: {
+      ...offsets('ARP_', 'struct ether_arp', 'HRD:arp_hrd PRO:arp_pro HLN:arp_hln PLN:arp_pln OP:arp_op'),
+      ...offsets('ARP_', 'struct ether_arp', 'SHA:arp_sha SPA:arp_spa TPA:arp_tpa'),
+      ARP_SIZE: 'sizeof(struct ether_arp)',
+    },
+  },
+  icmpv6: { headers: ['linux/icmpv6.h'] },
+  neighbour_discovery: {
+    headers: ['stddef.h', 'netinet/icmp6.h'],
+    C: {
+      ND_TARGET: 'offsetof(struct nd_neighbor_advert, nd_na_target)',
+      ND_OPTIONS: 'sizeof(struct nd_neighbor_advert)',
+      ND_RS_OPTIONS: 'sizeof(struct nd_router_solicit)',
+    },
+  },
+  llc: { headers: ['linux/llc.h'] },
   inet: {
     headers: [
       'stddef.h',

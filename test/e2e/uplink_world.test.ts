@@ -208,6 +208,7 @@ for (const mode of ['tcx', 'clsact']) {
       assert.deepEqual(await arrive(from, say(1, d.v4, d.v4)), all, 'ARP announcement');
       assert.deepEqual(await arrive(from, say(2, d.v4, d.v4)), all, 'gratuitous ARP reply');
       assert.deepEqual(await arrive(from, say(1, other, other)), none, 'announcement of another’s');
+      assert.deepEqual(await arrive(from, say(1, '0.0.0.0', other)), none, 'probe of another’s');
       const advert = (address: string) =>
         frame(
           '33:33:00:00:00:01',
@@ -219,10 +220,10 @@ for (const mode of ['tcx', 'clsact']) {
       assert.deepEqual(await arrive(ndFrom, advert(d.v6)), all, 'unsolicited advertisement');
       assert.deepEqual(await arrive(ndFrom, advert(a.v6)), none, 'advertisement of another’s');
       const drops = (await vif('pd'))?.counters?.drops;
-      assert.deepEqual([drops?.['spoofed-arp'], drops?.['spoofed-nd']], [1, 1]);
+      assert.deepEqual([drops?.['spoofed-arp'], drops?.['spoofed-nd']], [2, 1]);
     });
 
-    test('duplicate detection: one’s own address is taken, another’s is found out', async () => {
+    test('duplicate detection: one’s own address is taken, a twin of it is found out, and nobody is told that his is another’s', async () => {
       const tentative = async (address: string) => {
         await d.place.run(`ip address add ${address}/64 dev eth0`);
         const state = async () => JSON.parse(await d.place.run('ip -j -6 address show dev eth0'))[0].addr_info as { local: string; tentative?: boolean; dadfailed?: boolean }[]; // biome-ignore format: one command
@@ -233,11 +234,22 @@ for (const mode of ['tcx', 'clsact']) {
         });
         return (await entry())?.dadfailed === true;
       };
+      const refused = async () => (await vif('pd'))?.counters?.drops['spoofed-nd'] ?? 0;
       await d.place.run(`ip address del ${d.v6}/64 dev eth0`);
+      for (const twin of [site.remote, c]) {
+        await twin.place.run(`ip address add ${d.v6}/64 dev eth0 nodad`);
+        assert.equal(await tentative(d.v6), true, `${twin.name} answers`);
+        await d.place.run(`ip address del ${d.v6}/64 dev eth0`);
+        await twin.place.run(`ip address del ${d.v6}/64 dev eth0`);
+      }
       assert.equal(await tentative(d.v6), false);
-      assert.equal(await tentative(site.remote.v6), true, 'the remote answers');
-      assert.equal(await tentative(c.v6), true, 'a port answers');
-      for (const { v6 } of [site.remote, c]) await d.place.run(`ip address del ${v6}/64 dev eth0`);
+      // An owner who is about to take his address would give it up if somebody else asked for it (RFC 4862, 5.4.3).
+      for (const { v6 } of [site.remote, c]) {
+        const before = await refused();
+        assert.equal(await tentative(v6), false, 'nobody is asked');
+        assert.ok((await refused()) > before);
+        await d.place.run(`ip address del ${v6}/64 dev eth0`);
+      }
       assert.match(await d.place.run(`ndisc6 -q ${site.remote.v6} eth0`), new RegExp(site.remote.mac, 'i'));
       await reaches(d, site.remote.v6);
     });

@@ -6,6 +6,8 @@ import type { HookOptions, PortOptions } from '../../src/hook/options.js';
 import { lacking, sleep, until } from '../e2e/support/place.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, nd, option } from './support/frames.js';
 import { type HookProcess, inject, Lan, type Machine, Sniffer } from './support/lan.js';
+import { senderRows } from './support/sender_evasions.js';
+import * as senders from './support/senders.js';
 
 /** Ethertype of local experiments: nobody's stack answers it. */
 const EXPERIMENT = 0x88b5;
@@ -159,6 +161,45 @@ export function lanSuite(
         await ping(to, a.v6);
       }
       await hook.call('setAddresses', id.get(a));
+    });
+
+    test('what somebody would try who is held to his addresses: the tag that the kernel has apart makes no difference', async () => {
+      const [VLAN, PRIORITY] = [[0x8100, 7], [0x8100, 0]] as [number, number][]; // biome-ignore format: tags
+      const s = await lan.guest('s');
+      // Its stack says nothing of its own.
+      const quiet = 'echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6 && ip address flush dev eth0';
+      await s.place.run(`${quiet} && ip link set eth0 address ${senders.MINE}`);
+      const options = { macs: [senders.MINE], addresses: [senders.V4, senders.V6, senders.STABLE] };
+      const port = await lan.port(hook, s, { ...ports, ...options });
+      for (const tags of [[], [PRIORITY], [VLAN, PRIORITY], [[0x88a8, 9], VLAN, [0x9100, 3]]] as [
+        number,
+        number,
+      ][][]) {
+        const reasons = {
+          dropSpoofedIp: 'spoofed-ip',
+          dropSpoofedArp: 'spoofed-arp',
+          dropSpoofedNd: 'spoofed-nd',
+        };
+        const before = await hook.counters(port);
+        const frames = senderRows.map(([, type, payload]) =>
+          frame(lan.remote.mac, senders.MINE, type, payload, tags),
+        );
+        await inject(s, ...frames);
+        const now = await hook.counters(port);
+        const expected: Partial<typeof now> = { rxFrames: frames.length };
+        for (const [counter, reason] of Object.entries(reasons)) {
+          const name = counter as keyof typeof reasons;
+          expected[name] = senderRows.filter(([, , , why]) => why === reason).length;
+        }
+        const risen = Object.entries(now).filter(([name]) => name === 'rxFrames' || name.startsWith('drop'));
+        const rise = risen.map(([name, count]) => [name, count - before[name as keyof typeof now]] as const);
+        assert.deepEqual(
+          Object.fromEntries(rise.filter(([, by]) => by > 0)),
+          expected,
+          `${tags.length} tags`,
+        );
+      }
+      await hook.call('removePort', port);
     });
 
     test('VLAN tags arrive as they were sent, one or two of them', async () => {

@@ -19,7 +19,8 @@ import { close } from '../../src/sys/libc.js';
 import { macBytes } from '../../src/sys/netlink.js';
 import { lacking } from '../e2e/support/place.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, option } from './support/frames.js';
-import { discovery, HOST, MINE, rows, STABLE, THEIRS, V4, V6 } from './support/senders.js';
+import { senderRows } from './support/sender_evasions.js';
+import { discovery, HOST, MINE, STABLE, THEIRS, V4, V6 } from './support/senders.js';
 
 const ME = 2;
 const OTHER = 3;
@@ -28,7 +29,10 @@ const WIRE = '02:00:00:00:00:99';
 const LOOPBACK = 1;
 
 const VLAN: [number, number] = [0x8100, 7];
+/** Of no VLAN: it says a priority alone. */
+const PRIORITY: [number, number] = [0x8100, 0xe000];
 const QINQ: [number, number] = [0x88a8, 9];
+const OLD_QINQ: [number, number] = [0x9100, 9];
 
 /** The counter of a reason in the words of `vif list`. */
 const COUNTER_OF: Readonly<Record<string, string>> = {
@@ -156,18 +160,19 @@ describe('a port’s program', { skip: lacking() }, () => {
     assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'dropSpoofedMac');
   });
 
-  for (const tags of [[], [VLAN], [QINQ, VLAN]]) {
-    test(`senders above the MAC, behind ${tags.length} VLAN tags`, () => {
+  const stacks = [[], [VLAN], [PRIORITY], [OLD_QINQ], [QINQ, VLAN], [QINQ, OLD_QINQ, PRIORITY]];
+  for (const tags of stacks) {
+    test(`senders above the MAC, behind ${said(tags)}`, () => {
       configure(PORT_CHECKED);
-      for (const [name, type, payload, why] of rows) {
+      for (const [name, type, payload, why] of senderRows) {
         assert.equal(fate(frame(HOST, MINE, type, payload, tags)), why ? COUNTER_OF[why] : 'host', name);
       }
     });
   }
 
-  test('a third tag cannot be followed', () => {
+  test('a fourth tag cannot be followed', () => {
     configure(PORT_CHECKED);
-    const tags = [QINQ, VLAN, VLAN];
+    const tags = [QINQ, VLAN, VLAN, VLAN];
     assert.equal(fate(frame(HOST, MINE, 0x0800, ipv4(V4, V4), tags)), 'dropSpoofedIp');
   });
 
@@ -189,7 +194,7 @@ describe('a port’s program', { skip: lacking() }, () => {
 
   test('without addresses nobody looks above the MAC', () => {
     configure(0);
-    for (const [name, type, payload] of rows)
+    for (const [name, type, payload] of senderRows)
       assert.equal(fate(frame(HOST, MINE, type, payload)), 'host', name);
   });
 
@@ -212,3 +217,7 @@ describe('a port’s program', { skip: lacking() }, () => {
       assert.equal(fate(cut(tagged, length)), 'dropSpoofedIp', `${length}`);
   });
 });
+
+function said(tags: readonly [number, number][]): string {
+  return tags.map(([type]) => type.toString(16)).join(' ') || 'no tag';
+}

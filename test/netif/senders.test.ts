@@ -5,13 +5,17 @@ import type { Loops } from '../../src/arena/loops.js';
 import { macBytes } from '../../src/sys/netlink.js';
 import { TRANSFER_NAMES } from '../../src/transfer/transfer.js';
 import { arp, BROADCAST, frame, ipv4, ipv6, ND, option } from '../hook/support/frames.js';
-import { discovery, HOST, MINE, rows, STABLE, THEIRS, V4, V6 } from '../hook/support/senders.js';
+import { senderRows } from '../hook/support/sender_evasions.js';
+import { discovery, HOST, MINE, STABLE, THEIRS, V4, V6 } from '../hook/support/senders.js';
 import { countersOf, dropsOf } from '../support/drops.js';
 import { tellingLane } from '../support/lane.js';
 import { type GuestOptions, Machine } from '../support/machine.js';
 
 const VLAN: [number, number] = [0x8100, 7];
+/** Of no VLAN: it says a priority alone. */
+const PRIORITY: [number, number] = [0x8100, 0xe000];
 const QINQ: [number, number] = [0x88a8, 9];
+const OLD_QINQ: [number, number] = [0x9100, 9];
 
 /** A guest whose frames to the host are looked at. */
 function setUp(options: GuestOptions = {}, wrap?: (loops: Loops) => Loops) {
@@ -42,10 +46,10 @@ function setUp(options: GuestOptions = {}, wrap?: (loops: Loops) => Loops) {
 
 describe('senders above the MAC', () => {
   for (const transfer of TRANSFER_NAMES)
-    for (const tags of [[], [VLAN], [QINQ, VLAN], [QINQ, VLAN, VLAN]])
-      test(`behind ${tags.length} VLAN tags (${transfer})`, () => {
+    for (const tags of [[], [VLAN], [PRIORITY], [QINQ, VLAN], [QINQ, OLD_QINQ, PRIORITY]])
+      test(`behind ${tags.map(([type]) => type.toString(16)).join(' ') || 'no tag'} (${transfer})`, () => {
         const { machine, fate } = setUp({ transfer });
-        for (const [name, type, payload, why] of rows)
+        for (const [name, type, payload, why] of senderRows)
           assert.equal(fate(frame(HOST, MINE, type, payload, tags)), why, name);
         machine.close();
       });
@@ -59,7 +63,7 @@ describe('senders above the MAC', () => {
 
   test('headers in as many pieces as there are octets (XSA-423)', () => {
     const { machine, fate } = setUp();
-    for (const [name, type, payload, why] of rows.slice(0, 20)) {
+    for (const [name, type, payload, why] of senderRows.slice(0, 40)) {
       const bytes = frame(HOST, MINE, type, payload);
       const pieces = Array.from({ length: 17 }, (_, i) => (i < 16 ? 3 : bytes.length - 48));
       assert.equal(fate(bytes, pieces), why, name);
@@ -77,7 +81,7 @@ describe('senders above the MAC', () => {
 
   test('without addresses nobody looks above the MAC', () => {
     const { machine, fate } = setUp({ addresses: [] });
-    for (const [name, type, payload] of rows)
+    for (const [name, type, payload] of senderRows)
       assert.equal(fate(frame(HOST, MINE, type, payload)), undefined, name);
     machine.close();
   });

@@ -47,6 +47,21 @@ export function ipv6(from: string, to: string, next: number, payload: Uint8Array
   return bytes(0x60, 0, 0, 0, u16(payload.length), next, 255, address(from), address(to), payload);
 }
 
+/** A datagram of 8 bytes and `data`. The checksum is left out. */
+export function udp(from: number, to: number, data: Uint8Array = new Uint8Array()): Uint8Array {
+  return bytes(u16(from), u16(to), u16(8 + data.length), 0, 0, data);
+}
+
+/** An IPv6 fragment header: `offset` in bytes, a multiple of 8. */
+export function fragment(next: number, offset: number, more: boolean, payload: Uint8Array): Uint8Array {
+  return bytes(next, 0, u16(offset | (more ? 1 : 0)), 1, 2, 3, 4, payload);
+}
+
+/** LLC and SNAP in front of what an ethertype would be in front of. `oui`: the three bytes as one number. */
+export function snap(type: number, payload: Uint8Array, oui = 0): Uint8Array {
+  return bytes(0xaa, 0xaa, 3, oui >> 16, u16(oui & 0xffff), u16(type), payload);
+}
+
 /** An IPv6 extension header of 8 bytes in front of `payload`. */
 export function extension(next: number, payload: Uint8Array): Uint8Array {
   return bytes(next, 0, [1, 4, 0, 0, 0, 0], payload);

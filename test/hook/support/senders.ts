@@ -2,32 +2,34 @@
  * What a port with addresses may send and what not, by the rules that the hook's programs and the user-space datapath
  * share: frames of MINE, which has V4, V6 and the link-local address of its MAC.
  */
-import { arp, bytes, extension, ipv4, ipv6, ND, nd, option } from './frames.js';
+import { arp, bytes, extension, ipv4, ipv6, ND, nd, option, udp } from './frames.js';
 
 export const MINE = '02:00:00:00:00:0a';
 export const THEIRS = '02:00:00:00:00:0b';
 export const HOST = '02:00:00:00:00:01';
 export const V4 = '10.0.0.10';
 export const V6 = 'fd00::a';
-const LINK_LOCAL = 'fe80::ff:fe00:a';
+export const LINK_LOCAL = 'fe80::ff:fe00:a';
 /** Another link-local address that the port has listed: one that is not made of its MAC (RFC 7217). */
 export const STABLE = 'fe80::a1b2:c3d4:e5f6:789';
-const ICMPV6 = 58;
+export const ICMPV6 = 58;
+
+/** Name, the payload's ethertype (or, of an 802.3 frame, its length), payload; why it is dropped, if it is. */
+export type Row = readonly [name: string, type: number, payload: Uint8Array, why: string | undefined];
 
 /** A neighbour discovery message to all nodes. */
 export const discovery = (type: number, target: string, ...options: Uint8Array[]) =>
   ipv6(LINK_LOCAL, 'ff02::1', ICMPV6, nd(type, target, ...options));
 const hidden = discovery(ND.advert, 'fd00::b').subarray(40);
 // biome-ignore format: one row a case
-/** Name, the payload's ethertype, payload; why it is dropped, if it is. */
-export const rows: readonly (readonly [name: string, type: number, payload: Uint8Array, why: string | undefined])[] = [
+export const rows: readonly Row[] = [
   ['an unknown ethertype', 0x88b5, new Uint8Array(20), undefined],
   ['IPv4 of the port', 0x0800, ipv4(V4, '10.0.0.1'), undefined],
-  ['IPv4 without an address yet', 0x0800, ipv4('0.0.0.0', '255.255.255.255'), undefined],
+  ['IPv4 without an address yet', 0x0800, ipv4('0.0.0.0', '255.255.255.255', 17, udp(68, 67)), undefined],
   ['IPv4 of another', 0x0800, ipv4('10.0.0.11', '10.0.0.1'), 'spoofed-ip'],
   ['IPv6 of the port', 0x86dd, ipv6(V6, 'fd00::1', 17, new Uint8Array(8)), undefined],
   ['IPv6 of its link', 0x86dd, ipv6(LINK_LOCAL, 'fd00::1', 17, new Uint8Array(8)), undefined],
-  ['IPv6 without an address yet', 0x86dd, ipv6('::', 'ff02::1', 17, new Uint8Array(8)), undefined],
+  ['IPv6 without an address yet', 0x86dd, ipv6('::', 'ff02::1', 17, new Uint8Array(8)), 'spoofed-ip'],
   ['IPv6 of another', 0x86dd, ipv6('fd00::b', 'fd00::1', 17, new Uint8Array(8)), 'spoofed-ip'],
   ['IPv6 of a link-local address of its own choice', 0x86dd, ipv6(STABLE, 'ff02::1', 17, new Uint8Array(8)), undefined],
   ['IPv6 of one next to it', 0x86dd, ipv6('fe80::a1b2:c3d4:e5f6:78a', 'ff02::1', 17, new Uint8Array(8)), 'spoofed-ip'],
