@@ -143,8 +143,10 @@ async function up(context: Context, options: UpOptions): Promise<number> {
     );
   const { io, directory } = context;
   if (options.uplink !== undefined) {
-    const { canMakeTaps } = await import('../daemon/doctor.js');
-    if (options.rootless || !canMakeTaps(io.uid)) throw withoutRoot(options.uplink);
+    const { canMakeTaps, lackingCapabilities } = await import('../daemon/doctor.js');
+    if (options.rootless || !canMakeTaps(io.uid)) {
+      throw withoutRoot(options.uplink, io.uid === 0 ? lackingCapabilities() : []);
+    }
   }
   // Before anything else: from here on nobody else starts, or cleans up, in this directory.
   const { claimDirectory } = await import('../daemon/claim.js');
@@ -225,7 +227,14 @@ async function upIn(context: Context, options: UpOptions, claim: Claim): Promise
   return code;
 }
 
-function withoutRoot(uplink: string): SetupError {
+/** `lacking`: what one who is root by name has not. */
+function withoutRoot(uplink: string, lacking: readonly string[]): SetupError {
+  if (lacking.length > 0) {
+    return new SetupError(
+      `there is no way to ${uplink} without ${lacking.join(', ')}`,
+      'give them to the container or service that this runs in',
+    );
+  }
   return new SetupError(
     `without root there is no way to ${uplink}`,
     'run it as root: sudo netferry up --uplink …',

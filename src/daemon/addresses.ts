@@ -38,6 +38,8 @@ export class AddressBook {
   readonly #networks: readonly Cidr[];
   readonly #macs = new Map<string, string>();
   readonly #addresses = new Map<string, string>();
+  /** Whose addresses change by themselves: asked each time. */
+  readonly #asked = new Map<string, () => readonly string[]>();
 
   constructor(networks: readonly string[]) {
     this.#networks = networks.map(parseCidr);
@@ -52,6 +54,7 @@ export class AddressBook {
   claimMac(owner: string, wanted: string | undefined): string {
     let mac = wanted === undefined ? randomMac() : formatMac(parseMac(wanted));
     while (wanted === undefined && this.#macs.has(mac)) mac = randomMac();
+    if (this.#macs.get(mac) === owner) throw new SetupError(`${mac} is given twice`);
     this.checkMac('', mac);
     this.#macs.set(mac, owner);
     return mac;
@@ -79,6 +82,11 @@ export class AddressBook {
     return chosen;
   }
 
+  /** What `now` answers is the owner's too, without prefix length. */
+  ask(owner: string, now: () => readonly string[]): void {
+    this.#asked.set(owner, now);
+  }
+
   /** Forgets what an owner had. */
   release(owner: string): void {
     for (const book of [this.#macs, this.#addresses]) {
@@ -91,10 +99,17 @@ export class AddressBook {
     if (this.#macs.get(mac) === owner) this.#macs.delete(mac);
   }
 
+  /** Owners of addresses, by address, as it is now. */
+  #holders(): ReadonlyMap<string, string> {
+    if (this.#asked.size === 0) return this.#addresses;
+    const asked = [...this.#asked].flatMap(([owner, now]) => now().map((one) => [one, owner] as const));
+    return new Map([...this.#addresses, ...asked]);
+  }
+
   #checked(text: string): string {
     const cidr = parseCidr(text);
     const canonical = `${formatAddress(cidr.bytes)}/${cidr.prefix}`;
-    const holder = this.#addresses.get(bare(canonical));
+    const holder = this.#holders().get(bare(canonical));
     if (holder !== undefined)
       throw new SetupError(`${bare(canonical)} is ${holder}'s`, 'choose another address');
     return canonical;
@@ -103,6 +118,7 @@ export class AddressBook {
   #free(network: Cidr): string {
     const hostBits = network.bytes.length * 8 - network.prefix;
     const last = 2 ** Math.min(hostBits, 16) - 2;
+    const holders = this.#holders();
     for (let host = 2; host <= last; host++) {
       const bytes = network.bytes.slice();
       for (let i = 0; i < Math.min(hostBits, 16); i++) {
@@ -111,7 +127,7 @@ export class AddressBook {
         bytes[at] = (host >> i) & 1 ? bytes[at] | bit : bytes[at] & ~bit;
       }
       const address = formatAddress(bytes);
-      if (!this.#addresses.has(address)) return `${address}/${network.prefix}`;
+      if (!holders.has(address)) return `${address}/${network.prefix}`;
     }
     throw new SetupError(
       `no free address in ${formatAddress(network.bytes)}/${network.prefix}`,

@@ -20,8 +20,7 @@ import type { Check } from './doctor_check.js';
 import { examineXen } from './doctor_xen.js';
 
 /** linux/capability.h */
-const CAP_NET_ADMIN = 12;
-const CAP_SYS_ADMIN = 21;
+const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 };
 /** Vifs with mapping caches of their own that a machine should have room for. */
 const MANY = 128;
 const UNSHARE_TIMEOUT = 5000;
@@ -96,13 +95,20 @@ function privilege(uid: number): Check {
     return check(true, 'user namespaces: the host port lives in a namespace of its own');
   return check(
     false,
-    `${uid === 0 ? 'root without CAP_NET_ADMIN or CAP_SYS_ADMIN' : 'not root'}; ${refused}`,
+    `${uid === 0 ? `root without ${lackingCapabilities().join(' and ')}` : 'not root'}; ${refused}`,
   );
 }
 
 /** Whether this process may make taps and namespaces where it is: root in more than name. */
 export function canMakeTaps(uid: number): boolean {
-  return uid === 0 && hasCapability(CAP_NET_ADMIN) && hasCapability(CAP_SYS_ADMIN);
+  return uid === 0 && lackingCapabilities().length === 0;
+}
+
+/** Of those that make root what it is, the ones that this process has not: in a container, for one. */
+export function lackingCapabilities(): string[] {
+  return Object.entries(CAPABILITIES)
+    .filter(([, capability]) => !hasCapability(capability))
+    .map(([name]) => name);
 }
 
 /** Why this user gets no user namespace, or undefined. */

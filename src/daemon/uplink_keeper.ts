@@ -4,7 +4,7 @@ import type { Hook } from '../hook/hook.js';
 import type { Uplink } from '../hook/uplink.js';
 import { SetupError } from '../sys/errors.js';
 import { unicastFilter } from '../sys/fdb.js';
-import { linkInfo, macText } from '../sys/netlink.js';
+import { addressList, linkInfo, macText } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { UplinkInfo } from './api.js';
 import { Backoff } from './backoff.js';
@@ -41,6 +41,7 @@ export class UplinkKeeper {
     this.#name = name;
     this.#book = book;
     this.#log = log;
+    book.ask(this.#owner, () => this.#addresses());
   }
 
   get name(): string {
@@ -112,6 +113,11 @@ export class UplinkKeeper {
       const of = below ? `${below} below it: ` : '';
       this.#log.warn(`uplink ${name}: ${of}${STUCK[feature] ?? `${feature} stays on`}`);
     }
+  }
+
+  /** The host's there: a guest that may be sender of one could take its connections. */
+  #addresses(): string[] {
+    return linkInfo(this.#name) ? addressList(this.#name).map(({ address }) => address) : [];
   }
 
   get #owner(): string {

@@ -24,6 +24,7 @@ import { macBytes } from '../sys/netlink.js';
 import { bestMode, takenOver } from './attach.js';
 import { sweepClsact } from './attach_clsact.js';
 import type { Mode, Target } from './attachment.js';
+import { reachOf, refuseCircles } from './circles.js';
 import { usableDevice } from './device.js';
 import { GroupList } from './groups.js';
 import { forget, type LearnedMac, learnedMacs } from './learning.js';
@@ -88,7 +89,8 @@ export class Hook {
   setUplink(name: string | undefined): void {
     this.#dropUplink();
     if (name === undefined) return;
-    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, this.#uplinkOptions);
+    const options = { ...this.#uplinkOptions, beside: this.#ports.values() };
+    const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, options);
     this.#uplink = uplink;
     try {
       this.#macs.give(uplink.mac, layout.SLOT_HOST, uplink.name);
@@ -106,6 +108,7 @@ export class Hook {
   addPort(options: PortOptions): number {
     const device = usableDevice(options.name, 'port');
     const shortcut = new Shortcut(device, options.peer);
+    const reach = reachOf(device);
     const macs = (options.macs ?? []).map(macBytes);
     for (const mac of macs) this.#macs.checkFree(mac);
     for (const port of this.#ports.values()) {
@@ -114,9 +117,11 @@ export class Hook {
     }
     const port = new HookPort(this.#freeId(), device, {
       shortcut,
+      reach,
       learn: options.learn ?? 0,
       fallback: options.fallback ?? false,
     });
+    refuseCircles(port, this.#interfaces());
     port.addresses = options.addresses;
     port.allowed(); // malformed addresses throw before anything is done
     this.#maps.clearCounters(port.id);
@@ -254,7 +259,7 @@ export class Hook {
     return port;
   }
 
-  #interfaces(among: ReadonlySet<number> | undefined): (Uplink | HookPort)[] {
+  #interfaces(among?: ReadonlySet<number>): (Uplink | HookPort)[] {
     const all = [...(this.#uplink ? [this.#uplink] : []), ...this.#ports.values()];
     return among ? all.filter(({ ifindex }) => among.has(ifindex)) : all;
   }

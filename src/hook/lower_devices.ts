@@ -2,7 +2,7 @@
 import { type LinkDetails, linkDetailsOf, slavesOf } from '../sys/link_details.js';
 
 /** Kinds whose IFLA_LINK is the interface below them. (A veth's is its other end, a tunnel's what its packets leave by.) */
-const ON_ONE = ['vlan', 'macvlan', 'macvtap', 'ipvlan', 'ipvtap', 'macsec', 'dsa'];
+export const ON_ONE = ['vlan', 'macvlan', 'macvtap', 'ipvlan', 'ipvtap', 'macsec', 'dsa'];
 
 /** The kinds that most ports are, of which it need not be asked. */
 const NOBODYS_MASTER = ['veth', 'tun'];

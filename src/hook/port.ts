@@ -19,6 +19,8 @@ export class HookPort {
   readonly ifindex: number;
   /** Whether frames to it skip its interface. */
   readonly shortcut: Shortcut;
+  /** Interfaces that frames come to by it. */
+  readonly reach: ReadonlySet<number>;
   /** Bytes of the longest frame that it takes. */
   longest: number;
   /** MACs it may learn; 0: none. */
@@ -36,12 +38,17 @@ export class HookPort {
   /** What a NIC must not do while it is a port. */
   #features: SwitchedOff | undefined;
 
-  constructor(id: number, device: LinkDetails, fixed: Pick<HookPort, 'shortcut' | 'learn' | 'fallback'>) {
+  constructor(
+    id: number,
+    device: LinkDetails,
+    fixed: Pick<HookPort, 'shortcut' | 'reach' | 'learn' | 'fallback'>,
+  ) {
     this.id = id;
     this.name = device.name;
     this.ifindex = device.index;
     this.longest = longestFrame(device);
     this.shortcut = fixed.shortcut;
+    this.reach = fixed.reach;
     this.learn = fixed.learn;
     this.fallback = fixed.fallback;
   }

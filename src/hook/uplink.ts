@@ -5,6 +5,7 @@ import { macBytes, macText } from '../sys/netlink.js';
 import { ReceiveFilter } from '../sys/packet_socket.js';
 import { attach } from './attach.js';
 import type { Attachment, Mode, Orders } from './attachment.js';
+import { type Reaching, reachOf, refuseCircles } from './circles.js';
 import { longestFrame, usableDevice } from './device.js';
 import { loadProgram } from './loader.js';
 import type { Maps } from './maps.js';
@@ -17,6 +18,8 @@ export interface UplinkOptions {
   /** `HookOptions.uplinkPeer`. */
   readonly peer?: boolean | undefined;
   readonly features?: Features | undefined;
+  /** What else the hook has. */
+  readonly beside?: Iterable<Reaching>;
 }
 
 export class Uplink {
@@ -26,6 +29,8 @@ export class Uplink {
   readonly mac: Uint8Array;
   /** Whether ports' unicast frames for the wire skip it. */
   readonly shortcut: Shortcut;
+  /** Interfaces that frames come to by it. */
+  readonly reach: ReadonlySet<number>;
   /** Bytes of the longest frame that it takes. */
   longest: number;
   readonly #attachment: Attachment;
@@ -50,6 +55,8 @@ export class Uplink {
     this.#wanted = options.features;
     this.name = device.name;
     this.ifindex = device.index;
+    this.reach = reachOf(device);
+    refuseCircles(this, options.beside ?? []);
     this.mac = macBytes(device.mac);
     this.longest = longestFrame(device);
     this.#filter = new ReceiveFilter(device.index);

@@ -1,7 +1,8 @@
 /** What cannot be an uplink or a port: one line that says why, one that says what to do, nothing half-attached. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { Ferry } from './support/ferry.js';
+import { ENTRY, Ferry } from './support/ferry.js';
 import { lacking } from './support/place.js';
 import { attachedPrograms, NEEDS, ping, Site } from './support/uplink.js';
 
@@ -11,7 +12,7 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
   before(async () => {
     site = await Site.make();
     await site.host.place.run(
-      'ip link add br0 type bridge && ip link add slave type veth peer name slaveend && ' +
+      'ip link add br0 type bridge && ip link add link up0 name mv0 type macvlan mode bridge && ip link add slave type veth peer name slaveend && ' +
         'ip link set slave master br0 && ip tuntap add tun0 mode tun && ' +
         'ip link add free type veth peer name freeend && ip link add other type veth peer name otherend',
     );
@@ -66,6 +67,15 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
         ['attach', 'free', '--mac', site.host.mac],
         new RegExp(`^MAC ${site.host.mac} is the host \\(up0\\)'s\n`),
       ],
+      [
+        ['attach', 'free', '--mac', '02:00:00:09:00:72', '--mac', '02:00:00:09:00:72'],
+        /^02:00:00:09:00:72 is given twice\n/,
+      ],
+      [['attach', 'otherend'], /^otherend and other lead to each other: frames would go in circles\n/],
+      [['attach', 'mv0'], /^mv0 and up0 lead to each other: frames would go in circles\n/],
+      [['attach', 'free', '--address', site.host.v4], /^10\.209\.0\.1 is the host \(up0\)'s\n/],
+      [['attach', 'free', '--address', site.host.v6], /^fd4e:4652:9::1 is the host \(up0\)'s\n/],
+      [['guest', 'run', 'x', '-d', '--ip', `${site.host.v4}/24`], /10\.209\.0\.1 is the host \(up0\)'s\n/],
       [['attach', 'free', '--address', '10.209.0.70'], /^10\.209\.0\.70 is port other's\n/],
       [['attach', 'free', '--address', a.v4], new RegExp(`^${a.v4} is a's\n`)],
       [['guest', 'run', 'x', '-d', '--mac', '02:00:00:09:00:70'], /MAC 02:00:00:09:00:70 is port other's\n/],
@@ -81,6 +91,54 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
     // What was refused has left no claim behind.
     await site.ferry.cli('attach', 'free', '--mac', '02:00:00:09:00:71', '--address', '10.209.0.71');
     await ping(a, site.remote.v4);
+  });
+
+  test('up --uplink by one who is root by name alone', async () => {
+    for (const [lacking, says] of [
+      ['-net_admin', /^there is no way to up0 without CAP_NET_ADMIN\n {2}give them to the container/],
+      ['-sys_admin,-bpf,-net_raw', /^there is no way to up0 without CAP_NET_RAW, CAP_SYS_ADMIN\n/],
+    ] as const) {
+      const bound = ['setpriv', '--bounding-set', lacking, '--inh-caps', lacking];
+      const up = [
+        process.execPath,
+        ENTRY,
+        'up',
+        '--dir',
+        `${site.ferry.directory}-second`,
+        '--uplink',
+        'up0',
+      ];
+      const { code, stderr } = await site.host.place.try([...bound, ...up]);
+      assert.equal(code, 1);
+      assert.match(stderr.replace(/^netferry: /, ''), says);
+    }
+    assert.equal(existsSync(`${site.ferry.directory}-second`), false);
+  });
+
+  test('up --uplink with a wireless interface', async () => {
+    // As sysfs shows it: a mount namespace whose /sys/class/net says so.
+    const script = `
+      index=$(cat /sys/class/net/other/ifindex) && mount -t tmpfs none /sys/class/net &&
+      mkdir -p /sys/class/net/other/phy80211 && echo $index > /sys/class/net/other/ifindex &&
+      exec "$@"`;
+    const up = [
+      process.execPath,
+      ENTRY,
+      'up',
+      '--dir',
+      `${site.ferry.directory}-second`,
+      '--uplink',
+      'other',
+    ];
+    const command = ['unshare', '--mount', 'sh', '-c', `mount -t sysfs none /sys && ${script}`, 'sh', ...up];
+    const { code, stderr } = await site.host.place.try(command);
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      'netferry: other is wireless: its access point takes frames from its own MAC alone\n' +
+        '  use a wired uplink, or route instead\n',
+    );
+    assert.doesNotMatch((await attached()).join(), /^other .*netferry_in/m);
   });
 
   test('a second daemon on the uplink', async () => {
