@@ -140,7 +140,10 @@ function readResponses(nf: u32, ring: u32, frame: u32, cons: u32, prod: u32): u3
           return cons;
         }
         const extra = load<u64>(rxEntry(ring, cons));
-        stackPush(load<u32>(nf + NF_PAGES), load<u32>(table + ((cons & RING_MASK) << 2)));
+        // Its page has nothing in it, and keeps its place among the frame's, so that neighbours are posted as neighbours again.
+        const spare = load<u32>(table + ((cons & RING_MASK) << 2));
+        if (n < <u32>FRAGS_MAX) empty(fragOf(frame, n++), spare);
+        else stackPush(load<u32>(nf + NF_PAGES), spare);
         cons++;
         if ((<u32>extra & 0xff) == XEN_NETIF_EXTRA_TYPE_GSO) {
           const kind = <u32>(extra >> (EXTRA_GSO_TYPE * 8)) & 0xff;
@@ -174,6 +177,12 @@ function readResponses(nf: u32, ring: u32, frame: u32, cons: u32, prod: u32): u3
   return cons;
 }
 
+function empty(frag: u32, page: u32): void {
+  store<u32>(frag, page, G_ADDR);
+  store<u32>(frag, page, G_GREF);
+  store<u16>(frag, 0, G_LEN);
+}
+
 /** NETRXF_* into virtio_net_hdr. The headers are read from a private copy of the first bytes. */
 function settleOffloads(frame: u32, flags: u32): u32 {
   const gso = load<u8>(frame, V_GSO_TYPE) != 0;
@@ -202,7 +211,10 @@ function takeHeader(frame: u32, want: u32): void {
   store<u32>(frame + F_HDR_LEN, done);
 }
 
-/** The pages of settled frames go back to the stack; waiting frames move to the front. Returns how many wait. */
+/**
+ * The pages of settled frames go back to the stack, the last one first: they are posted again in the order they had, and pages
+ * side by side stay so (one iovec for the tap). Waiting frames move to the front. Returns how many wait.
+ */
 export function netfrontRelease(nf: u32, list: u32, n: u32, scratch: u32): u32 {
   const pages = load<u32>(nf + NF_PAGES);
   let kept: u32 = 0;
@@ -214,13 +226,15 @@ export function netfrontRelease(nf: u32, list: u32, n: u32, scratch: u32): u32 {
       continue;
     }
     store<u32>(scratch + (freed++ << 2), frame);
-    const frags = load<u32>(frame + F_NFRAGS);
-    for (let k: u32 = 0; k < frags; k++) {
+  }
+  for (let i = freed; i-- > 0; ) {
+    const frame = load<u32>(scratch + (i << 2));
+    store<u32>(list + ((kept + i) << 2), frame);
+    for (let k = load<u32>(frame + F_NFRAGS); k-- > 0; ) {
       const page = load<u32>(fragOf(frame, k), G_GREF);
       if (page != 0) stackPush(pages, page); // 0: netfrontCopyOut gave it back
     }
   }
-  for (let i: u32 = 0; i < freed; i++) store<u32>(list + ((kept + i) << 2), load<u32>(scratch + (i << 2)));
   return kept;
 }
 

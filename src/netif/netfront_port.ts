@@ -172,6 +172,7 @@ export class NetfrontPort implements Port, SegmentSink {
     const frames = this.#loops.netfrontPull(this.#nf, list, BURST - waiting);
     if (this.#copyOut !== 0)
       this.#loops.netfrontCopyOut(this.#nf, list, frames, this.#block.frames, this.#copyOut);
+    if (frames > 0) this.#postSpare();
     return waiting + frames;
   }
 
@@ -219,6 +220,15 @@ export class NetfrontPort implements Port, SegmentSink {
     const wake = this.#loops.netfrontPublish(this.#nf);
     if ((wake & 1) !== 0) this.#notifyTx();
     if ((wake & 2) !== 0 && !((wake & 1) !== 0 && this.#notifyTx === this.#notifyRx)) this.#notifyRx();
+  }
+
+  /**
+   * A ring holds 15 frames of 64 KiB, all of which may have come at once. Other pages take their place before these are written
+   * to the tap, or the back end would find no room meanwhile, and then we nothing to do.
+   */
+  #postSpare(): void {
+    this.#loops.netfrontPost(this.#nf);
+    this.flush();
   }
 
   arm(_waiting: number): boolean {
