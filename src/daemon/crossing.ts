@@ -10,8 +10,10 @@
 import { writeFileSync } from 'node:fs';
 import type { PortCounters } from '../datapath/counters.js';
 import type { Hook } from '../hook/hook.js';
+import { linkDetailsOf } from '../sys/link_details.js';
 import { linkInfo, linkSet } from '../sys/netlink.js';
-import { type AttachedTap, attachTap, createTap, type Datapath } from './tap.js';
+import { type Datapath, OwnTap } from './tap.js';
+import type { Kept } from './tap_keeper.js';
 import { Undo } from './undo.js';
 
 /** No frame is too long for it: 64 KiB less an Ethernet header. */
@@ -19,17 +21,18 @@ const MTU = 65_521;
 /** Frames that the kernel keeps for us while the datapath thread is busy. */
 const QUEUE = 2000;
 
-export class Crossing {
-  readonly name: string;
+export class Crossing implements Kept {
   readonly mtu = MTU;
   /** The hook's number for it. */
   readonly id: number;
-  readonly #tap: AttachedTap;
+  absent: string | null = null;
+  readonly #hook: Hook;
+  readonly #tap: OwnTap;
   readonly #close: () => Promise<void>;
 
-  private constructor(name: string, id: number, tap: AttachedTap, close: () => Promise<void>) {
-    this.name = name;
+  private constructor(hook: Hook, id: number, tap: OwnTap, close: () => Promise<void>) {
     this.id = id;
+    this.#hook = hook;
     this.#tap = tap;
     this.#close = close;
   }
@@ -48,32 +51,72 @@ export class Crossing {
     const close = () => undo.run();
     try {
       const name = freeName();
-      const fds = createTap(datapath, name, undo);
-      silence(name);
-      linkSet(name, { mtu: MTU, txQueueLen: QUEUE });
+      const own = OwnTap.create(datapath, name, undo);
+      prepare(name);
       // The hook first: until it is there, the host's stack would answer what comes out of the tap.
       const id = hook.addPort({ name, macs, fallback: true });
       undo.push(() => hook.removePort(id));
       linkSet(name, { up: true });
-      const tap = await attachTap(datapath, { name, fds, uplink: true, isolated }, undo);
-      return new Crossing(name, id, tap, close);
+      await own.attach({ uplink: true, isolated }, undo);
+      return new Crossing(hook, id, own, close);
     } catch (error) {
       await close();
       throw error;
     }
   }
 
+  get name(): string {
+    return this.#tap.name;
+  }
+
+  get ifindex(): number {
+    return this.#tap.ifindex;
+  }
+
   get counters(): PortCounters {
-    return this.#tap.counters();
+    return this.#tap.counters;
   }
 
   get io(): 'io_uring' | 'plain' {
     return this.#tap.io;
   }
 
+  /**
+   * Deleted, or moved to where its frames would come to another's stack. What else befalls it is nobody's but ours to say:
+   * it is put back.
+   */
+  gone(): boolean {
+    const link = linkDetailsOf(this.ifindex);
+    if (!link || this.#tap.deleted) return true;
+    if (link.mtu !== MTU) linkSet(link.name, { mtu: MTU });
+    if (!link.up) linkSet(link.name, { up: true });
+    if (link.name !== this.name) this.#tap.renamed(link.name);
+    return false;
+  }
+
+  /** Its MACs stay its own: what is for them is dropped meanwhile, and not sent to the wire. */
+  miss(): void {
+    this.#hook.vacate(this.id);
+  }
+
+  async renew(): Promise<void> {
+    const name = linkInfo(this.name) ? freeName() : this.name;
+    await this.#tap.remake(name);
+    prepare(name);
+    this.#hook.moveTo(this.id, name);
+    linkSet(name, { up: true });
+    await this.#tap.rejoin();
+  }
+
   async close(): Promise<void> {
     await this.#close();
   }
+}
+
+/** As no other interface is: before it is up. */
+function prepare(name: string): void {
+  silence(name);
+  linkSet(name, { mtu: MTU, txQueueLen: QUEUE });
 }
 
 /** Daemons on other uplinks of this namespace have crossings too. */

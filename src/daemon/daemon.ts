@@ -121,11 +121,13 @@ class RunningDaemon implements Daemon {
     const book = new AddressBook(host?.addresses ?? []);
     const byNetfront = host?.driver === 'netfront';
     let hostsMac = '';
+    let tap: HostPort | undefined;
     if (host) {
       book.claimAddresses('the host', host.addresses);
       hostsMac = book.claimMac('the host', hostMac(host.name));
       if (!byNetfront) {
         const opened = await HostPort.open(datapath, host, hostsMac, kernelOptions.uplink !== undefined);
+        tap = opened;
         this.#host = opened;
         this.#own(() => opened.close());
         this.#mustGoOn();
@@ -138,7 +140,7 @@ class RunningDaemon implements Daemon {
       book,
       log: this.#log,
       rootless: this.#options.rootless,
-      host: host ? { name: host.name, mac: hostsMac } : undefined,
+      host: host ? { name: host.name, mac: hostsMac, ...(tap && { tap }) } : undefined,
     });
     this.#kernel = kernel;
     this.#own(() => kernel.close());
@@ -264,14 +266,14 @@ class RunningDaemon implements Daemon {
     const vifs = this.#machine?.vifs() ?? [];
     const host = this.#host;
     if (host?.counters) {
-      const { name, mac, addresses, mtu, counters } = host;
+      const { name, mac, addresses, mtu, counters, absent = null } = host;
       const fixed = {
         kind: 'tap',
         guest: null,
         domid: null,
-        state: 'connected',
-        reason: null,
-        carrier: true,
+        state: absent === null ? 'connected' : 'absent',
+        reason: absent,
+        carrier: absent === null,
         transfer: null,
       } as const;
       vifs.unshift({ ...fixed, name, mac, macs: [mac], addresses, mtu, counters });

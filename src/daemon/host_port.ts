@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import type { PortCounters } from '../datapath/counters.js';
 import { SetupError } from '../sys/errors.js';
+import { linkDetailsOf } from '../sys/link_details.js';
 import { addressAdd, linkInfo, linkSet } from '../sys/netlink.js';
 import { lastingMac, parseMac } from './addresses.js';
 import type { HostOptions } from './options.js';
-import { type AttachedTap, attachTap, createTap, type Datapath } from './tap.js';
+import { type Datapath, OwnTap } from './tap.js';
+import type { Kept } from './tap_keeper.js';
 import { Undo } from './undo.js';
 
 /** Which machine this is; else which boot of it. */
@@ -34,24 +36,27 @@ export interface HostPlace {
   readonly io: 'io_uring' | 'plain';
   /** Absent where the port is listed among the vifs. */
   readonly counters?: PortCounters;
+  /** Why its interface is not there; null, or absent: it is. */
+  readonly absent?: string | null;
   close(): Promise<void>;
 }
 
-export class HostPort implements HostPlace {
+export class HostPort implements HostPlace, Kept {
   readonly name: string;
   readonly mac: string;
   readonly addresses: readonly string[];
   readonly mtu: number;
-  readonly io: 'io_uring' | 'plain';
-  readonly #tap: AttachedTap;
+  absent: string | null = null;
+  readonly #options: HostOptions;
+  readonly #tap: OwnTap;
   readonly #close: () => Promise<void>;
 
-  private constructor(options: HostOptions, mac: string, tap: AttachedTap, close: () => Promise<void>) {
+  private constructor(options: HostOptions, mac: string, tap: OwnTap, close: () => Promise<void>) {
     this.name = options.name;
     this.addresses = options.addresses;
     this.mtu = options.mtu;
     this.mac = mac;
-    this.io = tap.io;
+    this.#options = options;
     this.#tap = tap;
     this.#close = close;
   }
@@ -73,11 +78,9 @@ export class HostPort implements HostPlace {
     const undo = new Undo();
     const close = () => undo.run();
     try {
-      const fds = createTap(datapath, name, undo);
-      linkSet(name, { mac, mtu: options.mtu });
-      linkSet(name, { up: true });
-      for (const address of options.addresses) addressAdd(name, address);
-      const tap = await attachTap(datapath, { name, fds, mac: parseMac(mac), isolated }, undo);
+      const tap = OwnTap.create(datapath, name, undo);
+      dress(options, mac);
+      await tap.attach({ mac: parseMac(mac), isolated }, undo);
       return new HostPort(options, mac, tap, close);
     } catch (error) {
       await close();
@@ -85,11 +88,39 @@ export class HostPort implements HostPlace {
     }
   }
 
+  get ifindex(): number {
+    return this.#tap.ifindex;
+  }
+
+  get io(): 'io_uring' | 'plain' {
+    return this.#tap.io;
+  }
+
   get counters(): PortCounters {
-    return this.#tap.counters();
+    return this.#tap.counters;
+  }
+
+  /** It is the host's own: who brings it down, or gives it to another namespace, may. Deleted it is of use to nobody. */
+  gone(): boolean {
+    return linkDetailsOf(this.ifindex) === undefined && this.#tap.deleted;
+  }
+
+  miss(): void {}
+
+  async renew(): Promise<void> {
+    await this.#tap.remake(this.name);
+    dress(this.#options, this.mac);
+    await this.#tap.rejoin();
   }
 
   async close(): Promise<void> {
     await this.#close();
   }
+}
+
+/** With the addresses that were asked for, and up. */
+function dress({ name, mtu, addresses }: HostOptions, mac: string): void {
+  linkSet(name, { mac, mtu });
+  linkSet(name, { up: true });
+  for (const address of addresses) addressAdd(name, address);
 }

@@ -119,7 +119,7 @@ export class InterfaceCare {
     } else if (!names || keeper.isCalled(names)) keeper.look(hook, true, undefined);
   }
 
-  /** It is there as long as the daemon; only its program may be taken away, and then nothing in user space is reached. */
+  /** Its interface has a keeper (tap_keeper.ts); its program may be taken away too, and then nothing in user space is reached. */
   #lookAtCrossing(hook: Hook, lost: ReadonlySet<number>): void {
     const crossing = hook.ports().find(({ fallback }) => fallback);
     if (!crossing || !lost.has(crossing.ifindex)) return;

@@ -20,6 +20,7 @@ import { KernelPort, UnknownPort } from './kernel_port.js';
 import type { Log } from './log.js';
 import type { KernelOptions } from './options.js';
 import type { Datapath } from './tap.js';
+import { type Kept, TapKeeper } from './tap_keeper.js';
 import { UplinkKeeper } from './uplink_keeper.js';
 
 /** Seconds, as a bridge's. */
@@ -31,8 +32,8 @@ export interface KernelNetworkParts {
   readonly book: AddressBook;
   readonly log: Log;
   readonly rootless: boolean;
-  /** The host's own tap, if there is one. */
-  readonly host: { readonly name: string; readonly mac: string } | undefined;
+  /** The host's own port, if there is one; `tap`: if it is a tap, that is looked after, too. */
+  readonly host: { readonly name: string; readonly mac: string; readonly tap?: Kept } | undefined;
 }
 
 export class KernelNetwork {
@@ -44,6 +45,8 @@ export class KernelNetwork {
   readonly #macs = new Set<string>();
   #hook: Hook | undefined;
   #crossing: Crossing | undefined;
+  readonly #hostKeeper: TapKeeper | undefined;
+  #crossingKeeper: TapKeeper | undefined;
   #watch: InterfaceWatch | undefined;
   /** Changes are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
@@ -55,12 +58,15 @@ export class KernelNetwork {
     if (options.uplink !== undefined) this.#uplink = new UplinkKeeper(options.uplink, book, log);
     else if (host) this.#macs.add(host.mac); // with an uplink, the host is reached through that alone
     const ageing = options.ageing ?? AGEING;
+    if (host?.tap)
+      this.#hostKeeper = new TapKeeper(host.tap, 'the host and guests do not reach each other', log);
     this.#care = new InterfaceCare({ uplink: this.#uplink, ports: this.#ports, ageing, log });
   }
 
   /** Attaches the uplink, if there is one; takes away what a killed daemon left. Throws SetupError; nothing is left then. */
   start(): Promise<void> {
     return this.#serially(async () => {
+      if (this.#hostKeeper) this.#beginWatch();
       if (this.#parts.rootless && !this.#uplink) return;
       try {
         if (this.#uplink) await this.#open();
@@ -177,12 +183,13 @@ export class KernelNetwork {
         },
       );
     }
-    const { name, mtu, counters } = crossing;
+    const { name, mtu, counters, absent } = crossing;
     // A group's frame that nobody in user space is there for is no loss.
     const { 'group-of-none': _, ...inside } = counters.drops;
     const drops = { ...hookDrops(hook.counters(crossing.id)), ...inside };
     const row = { ...fixed, name, kind: 'crossing', mac: '', macs: [...this.#macs], mtu } as const;
-    rows.push({ ...row, state: 'connected', carrier: true, counters: { ...counters, drops } });
+    const state = absent === null ? 'connected' : 'absent';
+    rows.push({ ...row, state, reason: absent, carrier: absent === null, counters: { ...counters, drops } });
     const learned = hook.learned();
     return [...rows, ...this.#ports.map((port) => port.row(hook, learned))];
   }
@@ -190,6 +197,7 @@ export class KernelNetwork {
   close(): Promise<void> {
     return this.#serially(async () => {
       for (const port of this.#ports.splice(0)) port.release();
+      await this.#endWatch();
       await this.#close();
     });
   }
@@ -239,10 +247,11 @@ export class KernelNetwork {
       });
       this.#hook = hook;
       this.#uplink?.adopt(hook);
-      this.#crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
-      this.#watch = new InterfaceWatch(datapath.threads.shards[0], (changes, polled) =>
-        this.#lookAfter(changes, polled),
-      );
+      const crossing = await Crossing.open(datapath, hook, [...this.#macs], this.#uplink !== undefined);
+      this.#crossing = crossing;
+      const meaning = 'vifs in user space reach neither kernel ports nor the wire';
+      this.#crossingKeeper = new TapKeeper(crossing, meaning, this.#parts.log);
+      this.#beginWatch();
       return { hook };
     } catch (error) {
       await this.#close();
@@ -254,9 +263,19 @@ export class KernelNetwork {
     if (this.#ports.length === 0 && !this.#uplink) await this.#close();
   }
 
-  async #close(): Promise<void> {
+  #beginWatch(): void {
+    const [shard] = this.#parts.datapath.threads.shards;
+    this.#watch ??= new InterfaceWatch(shard, (changes, polled) => this.#lookAfter(changes, polled));
+  }
+
+  async #endWatch(): Promise<void> {
     await this.#watch?.close();
     this.#watch = undefined;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#hostKeeper) await this.#endWatch();
+    this.#crossingKeeper = undefined;
     const [hook, crossing] = [this.#hook, this.#crossing];
     this.#crossing = undefined;
     try {
@@ -271,6 +290,9 @@ export class KernelNetwork {
   /** False: something else is going on, or there is more to do. */
   #lookAfter(changes: InterfaceChanges | undefined, polled: boolean): boolean {
     if (this.#busy > 0) return false;
+    for (const keeper of [this.#crossingKeeper, this.#hostKeeper]) {
+      if (keeper?.look(changes, polled)) void this.#serially(() => keeper.mend());
+    }
     return this.#hook === undefined || this.#care.look(this.#hook, changes, polled);
   }
 

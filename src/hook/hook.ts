@@ -158,6 +158,28 @@ export class Hook {
     this.#adjustReception();
   }
 
+  /** The port's interface is gone, and it waits for another: its MACs stay its own, and frames for them are dropped. */
+  vacate(id: number): void {
+    const port = this.#port(id);
+    this.#groups.remove(id);
+    this.#configure();
+    this.#maps.setPort(id, undefined);
+    port.vacate();
+  }
+
+  /** A port that was vacated has another interface: with its MACs, addresses and counters. Throws; then it has none. */
+  moveTo(id: number, name: string): void {
+    const device = usableDevice(name, 'port');
+    const port = this.#port(id);
+    if (this.ports().some(({ ifindex }) => ifindex === device.index)) {
+      throw new SetupError(`${device.name} is a port already`);
+    }
+    port.moveTo(device);
+    this.#maps.setPort(id, port.entry());
+    this.#groups.add(id, port.ifindex, port.longest);
+    this.#configure();
+  }
+
   /** Says whose a MAC is: a port's (taken from whichever port had it), or the host's (another beside the uplink's). */
   setMac(mac: Mac, owner: number | 'host'): void {
     const bytes = macBytes(mac);
@@ -261,7 +283,7 @@ export class Hook {
 
   #interfaces(among?: ReadonlySet<number>): (Uplink | HookPort)[] {
     const all = [...(this.#uplink ? [this.#uplink] : []), ...this.#ports.values()];
-    return among ? all.filter(({ ifindex }) => among.has(ifindex)) : all;
+    return all.filter(({ ifindex }) => ifindex !== 0 && (among?.has(ifindex) ?? true));
   }
 
   #freeId(): number {

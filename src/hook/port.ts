@@ -15,8 +15,9 @@ import { type Features, SwitchedOff } from './switched_off.js';
 
 export class HookPort {
   readonly id: number;
-  readonly name: string;
-  readonly ifindex: number;
+  name: string;
+  /** 0 while it has no interface. */
+  ifindex: number;
   /** Whether frames to it skip its interface. */
   readonly shortcut: Shortcut;
   /** Interfaces that frames come to by it. */
@@ -35,6 +36,7 @@ export class HookPort {
   #entered: Uint8Array[] = [];
   #attachment: Attachment | undefined;
   #put: (() => void) | undefined;
+  #wanted: Features | undefined;
   /** What a NIC must not do while it is a port. */
   #features: SwitchedOff | undefined;
 
@@ -65,7 +67,29 @@ export class HookPort {
     };
     put();
     this.#put = put;
+    this.#wanted = features;
     this.#features = new SwitchedOff(this.ifindex, 'port', features);
+  }
+
+  /** It has no interface any more, until `moveTo`. */
+  vacate(): void {
+    this.detach();
+    this.#attachment = undefined;
+    this.ifindex = 0;
+  }
+
+  /** The same on another interface. Throws SetupError, SysError; then it has none. */
+  moveTo(device: LinkDetails): void {
+    this.name = device.name;
+    this.ifindex = device.index;
+    try {
+      this.look(device);
+      this.#put?.();
+      this.#features = new SwitchedOff(this.ifindex, 'port', this.#wanted);
+    } catch (error) {
+      this.vacate();
+      throw error;
+    }
   }
 
   /** The same once more, after somebody took it away. Throws SetupError, SysError. */

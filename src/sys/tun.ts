@@ -12,6 +12,7 @@ import {
   TUN_F_CSUM,
   TUN_F_TSO4,
   TUN_F_TSO6,
+  TUNGETIFF,
   TUNSETCARRIER,
   TUNSETIFF,
   TUNSETOFFLOAD,
@@ -19,12 +20,14 @@ import {
 } from '../abi/if_tun.js';
 import { VIRTIO_NET_HDR_V1_SIZE } from '../abi/virtio_net.js';
 import { SetupError } from './errors.js';
-import { check, libc } from './libc.js';
+import { check, errno, libc } from './libc.js';
 
 const ioctlBuffer = libc.func('int ioctl(int fd, unsigned long request, void *argument)');
 const ioctlNumber = libc.func('int ioctl(int fd, unsigned long request, intptr_t argument)');
 
 export const TUN_DEVICE = '/dev/net/tun';
+/** asm-generic/errno.h; Node has no name for it. */
+const EBADFD = 77;
 
 /** An open tap; the interface vanishes when the descriptor is closed, by whatever end of the process. */
 export interface Tap {
@@ -70,6 +73,11 @@ export function openTapQueue(name: string): number {
 /** Whether the interface of a tap has a carrier; it does from the start. Throws SysError. */
 export function setCarrier(fd: number, up: boolean): void {
   check('ioctl TUNSETCARRIER', ioctlBuffer(fd, TUNSETCARRIER, new Int32Array([up ? 1 : 0])));
+}
+
+/** Whether a tap's interface was deleted: its descriptors lead nowhere then (EBADFD), for ever. */
+export function isDeleted(fd: number): boolean {
+  return ioctlBuffer(fd, TUNGETIFF, new Uint8Array(IFREQ_SIZE)) === -1 && errno() === EBADFD;
 }
 
 function setUp(fd: number, name: string, flags: number): void {
