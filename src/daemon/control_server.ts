@@ -37,6 +37,10 @@ export interface Controlled {
 
 /** Bytes of a request's body at most. */
 const BODY_MAX = 65_536;
+/** ms for a request's head, and for all of it: who opens connections and says nothing is not waited for. */
+const HEAD_MOST = 5000;
+const REQUEST_MOST = 10_000;
+const CONNECTIONS_MAX = 128;
 
 export class ControlServer {
   readonly #daemon: Controlled;
@@ -44,9 +48,18 @@ export class ControlServer {
 
   constructor(daemon: Controlled) {
     this.#daemon = daemon;
-    this.#server = createServer((request, response) => {
+    const limits = {
+      headersTimeout: HEAD_MOST,
+      requestTimeout: REQUEST_MOST,
+      connectionsCheckingInterval: 1000,
+    };
+    this.#server = createServer(limits, (request, response) => {
+      response.setHeader('connection', 'close');
       this.#serve(request, response).catch((error: unknown) => refuse(response, 500, error));
     });
+    this.#server.maxConnections = CONNECTIONS_MAX;
+    // A connection is for one question. Of a client that asks thousands in a row the others are not looked at (503).
+    this.#server.maxRequestsPerSocket = 1;
   }
 
   /** Listens at `path`, mode 0600. Whoever was there before must be gone. */
@@ -56,6 +69,7 @@ export class ControlServer {
       this.#server.once('error', reject);
       this.#server.listen(path, resolve);
     });
+    this.#server.on('error', () => {}); // a connection that could not be accepted is its client's loss
     chmodSync(path, 0o600);
   }
 
@@ -68,7 +82,7 @@ export class ControlServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
-    const { pathname } = new URL(request.url ?? '/', 'http://netferry');
+    const pathname = pathOf(request);
     const guest = /^\/v1\/guests\/([a-z0-9-]+)$/.exec(pathname)?.[1];
     const vif = /^\/v1\/vifs\/([^/]+)\/link$/.exec(pathname)?.[1];
     const port = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
@@ -106,6 +120,15 @@ export class ControlServer {
     if (pathname === '/v1/vifs') return this.#daemon.vifs();
     if (pathname === '/v1/guests') return this.#daemon.guests();
     return guest === undefined ? undefined : this.#daemon.guests().find((info) => info.name === guest);
+  }
+}
+
+/** As it was sent where it makes no sense: nothing is found there. */
+function pathOf({ url = '/' }: IncomingMessage): string {
+  try {
+    return new URL(url, 'http://netferry').pathname;
+  } catch {
+    return url;
   }
 }
 
@@ -150,6 +173,10 @@ function reply(response: ServerResponse, status: number, body: object): void {
 
 function refuse(response: ServerResponse, status: number, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
   const refusal: Refusal = { error: message, hint: error instanceof SetupError ? error.hint : '' };
   reply(response, status, refusal);
 }
