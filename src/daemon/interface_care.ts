@@ -141,8 +141,9 @@ export class InterfaceCare {
       const now = linkDetailsOf(port.ifindex);
       if (now?.carrier === false) port.lostCarrier(hook);
       if (port.stays(lost.has(port.ifindex), now)) return;
-      this.#timed(() => port.leave(hook, `${port.device} is gone`));
-      log.warn(`port ${port.name}: ${port.device} is gone; it is attached again when it is back`);
+      const why = now ? `the program on ${now.name} was taken away` : `${port.device} is gone`;
+      this.#timed(() => port.leave(hook, why));
+      log.warn(`port ${port.name}: ${why}; it is attached again${now ? '' : ' when it is back'}`);
     }
     if (!linkInfo(port.device)) return;
     try {

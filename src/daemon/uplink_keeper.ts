@@ -99,7 +99,7 @@ export class UplinkKeeper {
           this.#followOthers(hook);
           if (hook.uplink.features?.look()) this.#tellFeatures(hook.uplink);
         }
-      } else this.#lose(hook);
+      } else this.#lose(hook, now !== undefined);
     }
     if (!hook.uplink) this.#find(hook);
   }
@@ -192,13 +192,15 @@ export class UplinkKeeper {
     this.#log.info(`uplink ${now.name} has the MAC ${now.mac} now`);
   }
 
-  #lose(hook: Hook): void {
+  /** `there`: the interface is, only its programs are not. */
+  #lose(hook: Hook, there: boolean): void {
     hook.setUplink(undefined);
     for (const mac of [this.#mac, ...this.#others]) if (hook.owner(mac) === 'host') hook.removeMac(mac);
     this.#book.release(this.#othersOwner);
     this.#others = [];
-    this.#absent = `${this.#name} is gone`;
-    this.#log.warn(`uplink ${this.#name} is gone; it is attached again when it is back`);
+    this.#absent = there ? `the programs on ${this.#name} were taken away` : `${this.#name} is gone`;
+    const then = there ? 'it is attached again' : 'it is attached again when it is back';
+    this.#log.warn(`uplink ${this.#name}: ${this.#absent}; ${then}`);
   }
 
   #find(hook: Hook): void {

@@ -133,6 +133,9 @@ for (const mode of ['tcx', 'clsact']) {
         }
         await until(`${device} has them again`, async () => (await there()).join() === before.join());
       }
+      const said = site.ferry.daemon.errors();
+      assert.match(said, /uplink up0: the programs on up0 were taken away; it is attached again\n/);
+      assert.match(said, /port pc: the program on pc was taken away; it is attached again\n/);
       await everybody();
     });
 
