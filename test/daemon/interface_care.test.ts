@@ -125,7 +125,7 @@ function inside(mode: Mode): void {
         look();
       }
       assert.deepEqual([...hook.lost()], []);
-      assert.match(said.join('\n'), /m20 is gone.*\n.*m20 is back/);
+      assert.match(said.join('\n'), /the program on m20 was taken away.*\n.*m20 is back/);
       assert.equal(taken.present, true);
     });
 
