@@ -2,10 +2,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Foreign } from '../hook/support/foreign.js';
-import type { Machine } from '../hook/support/lan.js';
+import { arp, BROADCAST, frame } from '../hook/support/frames.js';
+import { inject, type Machine } from '../hook/support/lan.js';
 import { ENTRY } from './support/ferry.js';
 import { lacking, sleep, until } from './support/place.js';
-import { attachedPrograms, NEEDS, ping, reaches, Session, Site } from './support/uplink.js';
+import {
+  attachedPrograms,
+  EXPERIMENT,
+  NEEDS,
+  ping,
+  reaches,
+  received,
+  Session,
+  Site,
+} from './support/uplink.js';
 
 /** ms that a session of the host may ever stand still. */
 const STALL = 1000;
@@ -340,6 +350,8 @@ describe('an uplink', { skip }, () => {
 
 describe('learning', { skip }, () => {
   let site: Site;
+  let a: Machine;
+  let c: Machine;
   before(async () => {
     site = await Site.make();
     await site.ferry.run('--uplink', 'up0', '--ageing', '3');
@@ -349,8 +361,8 @@ describe('learning', { skip }, () => {
   const macs = async () => (await site.ferry.client.vifs()).find(({ name }) => name === 'pc')?.macs ?? [];
 
   test('a port learns what it sends from, others reach that, and it is forgotten', async () => {
-    const a = await site.embedded('a');
-    const c = await site.container('c', '--learn', '2');
+    a = await site.embedded('a');
+    c = await site.container('c', '--learn', '2');
     await c.place.run('ip link add link eth0 name inner type macvlan mode bridge');
     await c.place.run(
       'ip link set inner address 02:00:00:09:07:07 up && ip address add 10.209.0.77/24 dev inner',
@@ -363,6 +375,24 @@ describe('learning', { skip }, () => {
     assert.equal((await site.ferry.client.status()).uplink?.promiscuous, true);
     await c.place.run('ip link set eth0 down');
     await until('they are forgotten', async () => (await macs()).length === 0, 10_000);
+  });
+
+  test('a machine that moved to the wire, and says so, is found there', async () => {
+    // It says nothing by itself.
+    await c.place.run(
+      'echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip link del inner; ip link set eth0 up',
+    );
+    await reaches(c, site.remote.v4);
+    const spoken = frame(c.mac, a.mac, EXPERIMENT);
+    const where = () => received([c, site.remote], `ether proto ${EXPERIMENT}`, () => inject(a, spoken));
+    assert.deepEqual(await where(), { c: 1, remote: 0 });
+    await c.place.run('ip link set eth0 arp off && ip neigh flush all');
+    await inject(site.remote, frame(BROADCAST, c.mac, 0x0806, arp(1, c.mac, c.v4, c.v4)));
+    assert.deepEqual(await macs(), []);
+    assert.deepEqual(await where(), { c: 0, remote: 1 });
+    await c.place.run('ip link set eth0 arp on');
+    await reaches(c, a.v4);
+    assert.deepEqual(await where(), { c: 1, remote: 0 }, 'and back');
   });
 
   test('nothing is learned where MACs were given', async () => {
