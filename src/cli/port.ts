@@ -34,7 +34,8 @@ export function addPorts(program: Command, attach: Attach): void {
       `
 The interface is brought up and keeps its name. Frames go between it, the guests, the host and the wire by MAC, in the
 kernel. With neither --mac nor --learn it learns the one MAC it sends from first. It is attached until it is
-detached: one that vanishes and comes back (a container that starts anew) is attached again.
+detached or the daemon ends: one that vanishes and comes back (a container that starts anew) is attached again.
+Frames that are longer than its MTU allows are dropped (oversize), as a bridge drops them.
 
 Examples:
   netferry attach veth7 --mac 02:00:5e:10:00:07 --address 10.1.0.7
