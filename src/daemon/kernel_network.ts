@@ -8,7 +8,7 @@ import { Hook } from '../hook/hook.js';
 import { FEATURES, sweepFeatures } from '../hook/switched_off.js';
 import { SetupError } from '../sys/errors.js';
 import type { InterfaceChanges } from '../sys/interface_events.js';
-import { linkInfo } from '../sys/netlink.js';
+import { addressList, linkInfo } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, UplinkInfo, Vif } from './api.js';
 import { explainAttach } from './attach_error.js';
@@ -104,6 +104,7 @@ export class KernelNetwork {
         this.#ports.push(port);
         this.#tellProblems();
         this.#parts.log.info(`port ${port.name}: ${port.device} is attached`);
+        this.#tellAddresses(port);
         return port.row(hook, hook.learned());
       } catch (error) {
         port.release();
@@ -206,6 +207,19 @@ export class KernelNetwork {
     for (const problem of FEATURES.records.takeProblems()) {
       this.#parts.log.warn(`records of features that are off: ${problem}`);
     }
+  }
+
+  /** As with a bridge's ports: what comes in is another's, so nothing reaches the host by them. */
+  #tellAddresses({ name, device }: KernelPort): void {
+    const link = linkInfo(device);
+    const own = addressList().filter(
+      ({ index, address }) => index === link?.index && !address.startsWith('fe80:'),
+    );
+    if (own.length === 0) return;
+    const addresses = own.map(({ address, prefix }) => `${address}/${prefix}`).join(', ');
+    this.#parts.log.warn(
+      `port ${name}: the host is not reached at ${addresses} on ${device} while that is a port`,
+    );
   }
 
   #portOn(device: string): KernelPort | undefined {

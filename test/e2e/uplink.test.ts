@@ -186,6 +186,23 @@ describe('an uplink and a host port of its own', { skip }, () => {
   });
 });
 
+describe('an attached interface that has an address of the host', { skip }, () => {
+  test('is a port; that the host is not reached there is said', async () => {
+    const site = await Site.make();
+    try {
+      await site.ferry.run('--uplink', 'up0');
+      const c = await site.lan.guest('c');
+      await site.host.place.run('ip address add 10.211.0.1/24 dev pc');
+      await site.ferry.cli('attach', 'pc', '--mac', c.mac);
+      await ping(c, site.host.v4);
+      const said = 'port pc: the host is not reached at 10.211.0.1/24 on pc while that is a port';
+      await until('it is said', () => site.ferry.daemon.errors().includes(said));
+    } finally {
+      await site.close();
+    }
+  });
+});
+
 describe('attached interfaces without an uplink', { skip }, () => {
   test('reach guests and the host port; the crossing is there only meanwhile', async () => {
     const site = await Site.make();

@@ -151,11 +151,10 @@ export function config(a: Assembler, to: Register, field: number): void {
 }
 
 /** gso_size of what is cut where its pieces end, as SCTP's is: the kernel's own linux/skbuff.h. */
-const GSO_BY_FRAGS = 0xffff;
-const CB_LENGTH = skb.SKB_CB + 4;
+export const GSO_BY_FRAGS = 0xffff;
 
 /** The least that stands before a segment's payload: Ethernet, IPv4 and UDP headers. */
-const HEADERS_LEAST = ETH_HLEN + 20 + 8;
+export const HEADERS_LEAST = ETH_HLEN + 20 + 8;
 
 /**
  * Goes to `label` if the frame is longer than `longest` (a register, bytes) and is not to be cut into such as fit. The
@@ -174,26 +173,6 @@ export function ifOversize(a: Assembler, longest: Register, label: string): void
   a.label(fits);
 }
 
-/**
- * skb->cb[1] = what `ifOversize` compares, once for many receivers. From there the verifier takes any value, so it walks
- * their loop once. Uses r1 and r2.
- */
-function lengthToTake(a: Assembler): void {
-  const known = a.unique('length_known');
-  const cut = a.unique('cut');
-  a.load('u32', 'r2', 'r6', skb.SKB_LEN);
-  a.load('u32', 'r1', 'r6', skb.SKB_GSO_SIZE);
-  a.jump('eq', 'r1', 0, known);
-  a.alu('add', 'r1', HEADERS_LEAST);
-  a.jump('ne', 'r1', GSO_BY_FRAGS + HEADERS_LEAST, cut);
-  a.mov('r1', 0);
-  a.label(cut);
-  a.jump('le', 'r2', 'r1', known);
-  a.mov('r2', 'r1');
-  a.label(known);
-  a.store('u32', 'r6', CB_LENGTH, 'r2');
-}
-
 /** Sends the frame to interface `r1` (flags in r2) and ends. The mark, the VLAN tag and the offloads go with it. */
 export function redirect(a: Assembler): void {
   a.call(skb.BPF_FUNC_redirect);
@@ -202,7 +181,8 @@ export function redirect(a: Assembler): void {
 
 /**
  * Delivers the frame to the port in slot r8, and ends. `peer`: this program runs where bpf_redirect_peer may be
- * used (on ingress). A slot without a port drops, counted for slot `from`; a frame that is too long for it, for itself. Loses r7 and r9.
+ * used (on ingress). A slot without a port drops, counted for slot `from`; a frame that is too long for the port is
+ * counted for that. Loses r7 and r9.
  */
 export function deliver(a: Assembler, from: number, peer: boolean): void {
   const gone = a.unique('gone');
@@ -245,44 +225,4 @@ export function redirectToPeer(a: Assembler): void {
   a.mov('r2', 0);
   a.call(skb.BPF_FUNC_redirect_peer);
   a.exit();
-}
-
-/**
- * Copies the frame to every receiver of group frames but the slot in register `except`. Loses r8, r9 and all
- * addresses in the frame. The verifier walks the loop once for each of 512 receivers, which takes it 60 ms.
- */
-export function copyToPorts(a: Assembler, except: Register): void {
-  const next = a.unique('next_receiver');
-  const done = a.unique('all_received');
-  const refused = a.unique('refused');
-  const oversize = a.unique('oversize');
-  lengthToTake(a);
-  a.mov('r9', 0);
-  a.label(next);
-  a.jump('ge', 'r9', layout.SLOTS, done); // the bound that the verifier sees
-  config(a, 'r1', layout.CONFIG_GROUPS);
-  a.jump('ge', 'r9', 'r1', done);
-  element(a, 'groups', 'r9');
-  a.jump('eq', 'r0', 0, done);
-  a.alu('add', 'r9', 1);
-  a.load('u32', 'r2', 'r0', layout.GROUP_IFINDEX);
-  a.load('u16', 'r8', 'r0', layout.GROUP_SLOT);
-  a.load('u16', 'r3', 'r0', layout.GROUP_LONGEST);
-  a.jump('eq', 'r2', 0, next);
-  a.jump('eq', 'r8', except, next);
-  a.load('u32', 'r4', 'r6', CB_LENGTH);
-  a.jump('gt', 'r4', 'r3', oversize);
-  a.mov('r1', 'r6');
-  a.mov('r3', 0);
-  a.call(skb.BPF_FUNC_clone_redirect);
-  a.jump('ne', 'r0', 0, refused);
-  countFrame(a, 'tx', 'r8');
-  a.goto(next);
-  a.label(refused);
-  countDrop(a, 'dropClone', 'r8');
-  a.goto(next);
-  a.label(oversize);
-  countDrop(a, 'dropOversize', 'r8');
-  a.goto(next);
-  a.label(done);
 }
