@@ -107,7 +107,7 @@ export class KernelNetwork {
         this.#tellAddresses(port);
         return port.row(hook, hook.learned());
       } catch (error) {
-        port.release();
+        this.#drop(port);
         await this.#closeIfIdle();
         throw explainAttach(error);
       }
@@ -125,9 +125,7 @@ export class KernelNetwork {
           known ? `attached: ${known}` : 'nothing is; see: netferry vif list',
         );
       }
-      this.#ports.splice(this.#ports.indexOf(port), 1);
-      if (this.#hook) port.leave(this.#hook);
-      port.release();
+      this.#drop(port);
       this.#parts.log.info(`port ${port.name}: ${port.device} is detached`);
       await this.#closeIfIdle();
     });
@@ -201,6 +199,14 @@ export class KernelNetwork {
       await this.#endWatch();
       await this.#close();
     });
+  }
+
+  /** Whatever of it there is. */
+  #drop(port: KernelPort): void {
+    const place = this.#ports.indexOf(port);
+    if (place !== -1) this.#ports.splice(place, 1);
+    if (this.#hook) port.leave(this.#hook);
+    port.release();
   }
 
   #tellProblems(): void {
