@@ -2,6 +2,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   ftruncateSync,
   lstatSync,
@@ -17,9 +18,12 @@ import { tryLock, unlock } from '../sys/lock.js';
 import { LOCK_FILE } from './api.js';
 import { codeOf, listenerAt, prepareDirectory, SOCKETS } from './directory.js';
 
-/** ms that the reaper of a dead daemon may need, and between looks. */
+/** ms that a dead daemon's end and its reaper may take, that one may take to say who it is, and between looks. */
+const END_MOST = 15_000;
 const REAPER_MOST = 2000;
 const REAPER_POLL = 20;
+/** linux/sched.h of the kernel itself: the process is in exit(2). */
+const PF_EXITING = 4;
 
 /** A directory that is ours until `release`, or until this process and its reaper are gone. */
 export interface Claim {
@@ -66,7 +70,7 @@ export async function claimDirectory(directory: string, uid: number): Promise<Cl
 /** The locked DIRECTORY/lock; its reader must not take what is written there for more than a hint. */
 async function lockDirectory(directory: string, uid: number): Promise<number> {
   const path = join(directory, LOCK_FILE);
-  const deadline = Date.now() + REAPER_MOST;
+  const begun = Date.now();
   for (;;) {
     prepareDirectory(directory, uid);
     const fd = openLock(path);
@@ -78,7 +82,8 @@ async function lockDirectory(directory: string, uid: number): Promise<number> {
         } else {
           const pid = Number.parseInt(readFileSync(fd, 'utf8'), 10);
           // One that has not said yet who it is, or the reaper of one that is dead: that is over soon.
-          if (isAlive(pid) || Date.now() > deadline) throw runsAlready(directory, pid);
+          const most = pid > 0 ? END_MOST : REAPER_MOST;
+          if (isAlive(pid) || Date.now() > begun + most) throw runsAlready(directory, pid);
         }
       } catch (error) {
         closeSync(fd);
@@ -106,13 +111,21 @@ function isAt(fd: number, path: string): boolean {
   return named?.ino === opened.ino && named.dev === opened.dev;
 }
 
+/** Not one that is about to end, which it cannot do at once where it has many interfaces. */
 function isAlive(pid: number): boolean {
   if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return codeOf(error) === 'EPERM';
+    if (codeOf(error) !== 'EPERM') return false;
+  }
+  try {
+    // proc_pid_stat(5): the name, in parentheses, then state and, five fields on, flags (linux/sched.h, PF_*).
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const [state, , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return !'ZX'.includes(state) && (Number(flags) & PF_EXITING) === 0;
+  } catch {
+    return existsSync('/proc/self/stat') === false; // it went meanwhile; or there is no /proc, and it answered
   }
 }
 

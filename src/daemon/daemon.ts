@@ -23,6 +23,7 @@ import { type Controlled, ControlServer } from './control_server.js';
 import { SOCKETS } from './directory.js';
 import { EmbeddedMachine } from './embedded_machine.js';
 import { type HostPlace, HostPort, hostMac } from './host_port.js';
+import { Hurry } from './hurry.js';
 import { KernelNetwork } from './kernel_network.js';
 import { type Log, openLog } from './log.js';
 import type { Machine } from './machine.js';
@@ -100,7 +101,8 @@ class RunningDaemon implements Daemon {
     const host = this.#options.host === undefined ? DEFAULT_HOST : this.#options.host;
     this.#own(() => this.#claim.release());
     const left = [...SOCKETS, LOCK_FILE].map((name) => join(directory, name));
-    const reaper = startReaper(left, this.#claim.fd);
+    const mark = join(directory, 'hurry');
+    const reaper = startReaper(left, this.#claim.fd, mark);
     this.#own(() => reaper.stop());
     // As the claim is ours, what lies there now was bound by us.
     this.#own(() => {
@@ -140,6 +142,7 @@ class RunningDaemon implements Daemon {
       book,
       log: this.#log,
       rootless: this.#options.rootless,
+      hurry: new Hurry(mark),
       host: host ? { name: host.name, mac: hostsMac, ...(tap && { tap }) } : undefined,
     });
     this.#kernel = kernel;

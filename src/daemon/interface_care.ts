@@ -9,6 +9,7 @@ import type { Hook } from '../hook/hook.js';
 import type { InterfaceChanges } from '../sys/interface_events.js';
 import { linkDetailsOf } from '../sys/link_details.js';
 import { linkInfo, linkList } from '../sys/netlink.js';
+import type { Hurry } from './hurry.js';
 import type { KernelPort } from './kernel_port.js';
 import type { Log } from './log.js';
 import type { UplinkKeeper } from './uplink_keeper.js';
@@ -28,6 +29,7 @@ export interface InterfaceCareParts {
   /** Seconds. */
   readonly ageing: number;
   readonly log: Log;
+  readonly hurry: Hurry;
 }
 
 export class InterfaceCare {
@@ -48,7 +50,7 @@ export class InterfaceCare {
    * same changes, to which the rest is added. Throws nothing.
    */
   look(hook: Hook, changes: InterfaceChanges | undefined, polled: boolean): boolean {
-    const { uplink: keeper, ports, ageing, log } = this.#parts;
+    const { uplink: keeper, ports, ageing, log, hurry } = this.#parts;
     const failures: string[] = [];
     // What goes wrong with one thing keeps nothing from the others.
     const attempt = <T>(act: () => T): T | undefined => {
@@ -67,11 +69,13 @@ export class InterfaceCare {
     if (lost) {
       attempt(() => keeper && this.#lookAtUplink(keeper, hook, lost, due, polled ? undefined : names));
       attempt(() => this.#lookAtCrossing(hook, lost));
-      for (const port of ports) {
-        if (!this.#isDue(port, due, names)) continue;
-        if (this.#spent < BUDGET) attempt(() => this.#lookAtPort(port, hook, lost));
-        else rest.push(port);
-      }
+      const looked = ports.filter((port) => this.#isDue(port, due, names));
+      hurry.during(looked.filter((port) => !port.present).length, () => {
+        for (const port of looked) {
+          if (this.#spent < BUDGET) attempt(() => this.#lookAtPort(port, hook, lost));
+          else rest.push(port);
+        }
+      });
     }
     for (const port of rest) {
       if (port.present) changes?.indexes.add(port.ifindex);

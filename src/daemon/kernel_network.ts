@@ -14,6 +14,7 @@ import type { AttachRequest, UplinkInfo, Vif } from './api.js';
 import { explainAttach } from './attach_error.js';
 import { Crossing } from './crossing.js';
 import { hookCounters, hookDrops } from './hook_counters.js';
+import type { Hurry } from './hurry.js';
 import { InterfaceCare } from './interface_care.js';
 import { InterfaceWatch } from './interface_watch.js';
 import { KernelPort, UnknownPort } from './kernel_port.js';
@@ -32,6 +33,8 @@ export interface KernelNetworkParts {
   readonly book: AddressBook;
   readonly log: Log;
   readonly rootless: boolean;
+  /** For many ports at once. */
+  readonly hurry: Hurry;
   /** The host's own port, if there is one; `tap`: if it is a tap, that is looked after, too. */
   readonly host: { readonly name: string; readonly mac: string; readonly tap?: Kept } | undefined;
 }
@@ -54,13 +57,13 @@ export class KernelNetwork {
 
   constructor(parts: KernelNetworkParts) {
     this.#parts = parts;
-    const { options, host, book, log } = parts;
+    const { options, host, book, log, hurry } = parts;
     if (options.uplink !== undefined) this.#uplink = new UplinkKeeper(options.uplink, book, log);
     else if (host) this.#macs.add(host.mac); // with an uplink, the host is reached through that alone
     const ageing = options.ageing ?? AGEING;
     if (host?.tap)
       this.#hostKeeper = new TapKeeper(host.tap, 'the host and guests do not reach each other', log);
-    this.#care = new InterfaceCare({ uplink: this.#uplink, ports: this.#ports, ageing, log });
+    this.#care = new InterfaceCare({ uplink: this.#uplink, ports: this.#ports, ageing, log, hurry });
   }
 
   /** Attaches the uplink, if there is one; takes away what a killed daemon left. Throws SetupError; nothing is left then. */
@@ -95,12 +98,13 @@ export class KernelNetwork {
   /** Makes an interface a port. Throws SetupError; nothing is left then. */
   attach(request: AttachRequest): Promise<Vif> {
     return this.#serially(async () => {
+      await othersToo();
       const device = linkInfo(request.device)?.name ?? request.device; // it may be an alternative name
       this.#checkDevice(device, request.name ?? device);
       const port = new KernelPort({ ...request, device }, this.#parts.book);
       try {
         const { hook } = await this.#open();
-        port.enter(hook);
+        this.#parts.hurry.during(this.#busy, () => port.enter(hook));
         this.#ports.push(port);
         this.#tellProblems();
         this.#parts.log.info(`port ${port.name}: ${port.device} is attached`);
@@ -117,6 +121,7 @@ export class KernelNetwork {
   /** By a port's name or its device's. Throws UnknownPort. */
   detach(name: string): Promise<void> {
     return this.#serially(async () => {
+      await othersToo();
       const port = this.#ports.find((one) => one.name === name) ?? this.#portOn(name);
       if (!port) {
         const known = this.#ports.map((one) => one.name).join(', ');
@@ -205,7 +210,8 @@ export class KernelNetwork {
   #drop(port: KernelPort): void {
     const place = this.#ports.indexOf(port);
     if (place !== -1) this.#ports.splice(place, 1);
-    if (this.#hook) port.leave(this.#hook);
+    const hook = this.#hook;
+    if (hook) this.#parts.hurry.during(this.#busy, () => port.leave(hook));
     port.release();
   }
 
@@ -302,7 +308,7 @@ export class KernelNetwork {
       await crossing?.close();
     } finally {
       this.#hook = undefined;
-      hook?.close();
+      if (hook) this.#parts.hurry.during(hook.ports().length, () => hook.close());
       this.#uplink?.release();
     }
   }
@@ -324,4 +330,9 @@ export class KernelNetwork {
     this.#last = done.catch(() => {});
     return done;
   }
+}
+
+/** Who else wants something at the same moment is heard before it is begun: only then is it known to be many. */
+function othersToo(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

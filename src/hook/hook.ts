@@ -241,7 +241,7 @@ export class Hook {
 
   /** MACs found by learning. */
   learned(): LearnedMac[] {
-    return learnedMacs(this.#maps);
+    return this.#learns ? learnedMacs(this.#maps) : []; // it takes a walk through all MACs
   }
 
   /** Forgets learned MACs, of all ports or of one, not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */

@@ -252,7 +252,7 @@ test('a claim ends with its holder, killed as it may be; the next waits for its 
     const { claimDirectory } = await import(${JSON.stringify(moduleAt('claim'))});
     const { startReaper } = await import(${JSON.stringify(moduleAt('reaper'))});
     const claim = await claimDirectory(${JSON.stringify(dir)}, ${UID});
-    startReaper(['control.sock', 'lock'].map((name) => ${JSON.stringify(dir)} + '/' + name), claim.fd);
+    startReaper(['control.sock', 'lock'].map((name) => ${JSON.stringify(dir)} + '/' + name), claim.fd, ${JSON.stringify(join(dir, 'hurry'))});
     (await import('node:net')).createServer().listen(${JSON.stringify(join(dir, CONTROL_SOCKET))}, () =>
       process.kill(process.pid, 'SIGKILL'));`;
   for (let round = 0; round < 5; round++) {
@@ -273,7 +273,7 @@ test('a reaper told that the end is orderly removes nothing', async (t) => {
   const claim = await claimDirectory(dir, UID);
   const file = join(dir, 'file');
   writeFileSync(file, '');
-  startReaper([file], claim.fd).stop();
+  startReaper([file], claim.fd, join(dir, 'hurry')).stop();
   claim.release();
   const next = await claimDirectory(dir, UID); // at once, though the reaper may still be there
   await new Promise((go) => setTimeout(go, 100));

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { BPF_TCX_INGRESS } from '../../src/abi/bpf.js';
 import { AddressBook } from '../../src/daemon/addresses.js';
+import { Hurry } from '../../src/daemon/hurry.js';
 import { InterfaceCare } from '../../src/daemon/interface_care.js';
 import { KernelPort } from '../../src/daemon/kernel_port.js';
 import { UplinkKeeper } from '../../src/daemon/uplink_keeper.js';
@@ -41,6 +42,7 @@ function inside(mode: Mode): void {
     let ports: KernelPort[];
     let uplink: UplinkKeeper;
     let care: InterfaceCare;
+    const hurry = new Hurry('/proc/nosuch'); // no place for its mark: it makes no difference
 
     /** As after what happened, or as each second. */
     const look = (polled = false) => {
@@ -66,7 +68,7 @@ function inside(mode: Mode): void {
         (_, i) => new KernelPort({ device: `m${i}`, macs: [`02:00:00:00:00:${16 + i}`] }, book),
       );
       for (const port of ports) port.enter(hook);
-      care = new InterfaceCare({ uplink, ports, ageing: 300, log });
+      care = new InterfaceCare({ uplink, ports, ageing: 300, log, hurry });
       events = new InterfaceEvents();
       look();
       hook.asked = [];

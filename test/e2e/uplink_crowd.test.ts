@@ -1,11 +1,15 @@
 /** 256 ports beside an uplink: what befalls the uplink, and many of them at once. */
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { RCU_EXPEDITED } from '../../src/sys/rcu.js';
 import type { Machine } from '../hook/support/lan.js';
 import { lacking, until } from './support/place.js';
 import { attachedPrograms, NEEDS, ping, reaches, Site } from './support/uplink.js';
 
 const PORTS = 256;
+const expedited = readFileSync(RCU_EXPEDITED, 'latin1');
 
 for (const mode of ['tcx', 'clsact']) {
   describe(`${PORTS} ports, ${mode}`, { skip: lacking(...NEEDS) }, () => {
@@ -80,6 +84,27 @@ for (const mode of ['tcx', 'clsact']) {
       assert.ok(longest < 3000, `${Math.round(longest)} ms without an answer`);
       assert.equal((await attachedPrograms(site.host.place)).length, programs);
       await everybody();
+    });
+
+    test('all of them end at once, and nothing is left: by detach, kill -9 and SIGTERM', async () => {
+      const { ferry, host } = site;
+      await Promise.all(names.slice(0, 12).map((name) => ferry.client.detachPort(name)));
+      assert.equal(await connected(), PORTS - 12);
+      await ferry.daemon.stop('SIGKILL');
+      // In the same directory the next one waits until the kernel has let go of all that the dead one had.
+      await ferry.run('--uplink', 'up0', '--mode', mode);
+      assert.equal((await ferry.client.status()).uplink?.absent, null);
+      const lanes = Array.from({ length: 4 }, async (_, lane) => {
+        for (let i = lane; i < names.length; i += 4) await ferry.client.attachPort({ device: names[i] });
+      });
+      await Promise.all(lanes);
+      const begun = performance.now();
+      await ferry.daemon.stop('SIGTERM');
+      const took = performance.now() - begun;
+      assert.ok(took < 3000, `${Math.round(took)} ms`);
+      assert.deepEqual(await attachedPrograms(host.place), []);
+      assert.equal(existsSync(join(ferry.directory, 'hurry')), false);
+      assert.equal(readFileSync(RCU_EXPEDITED, 'latin1'), expedited);
     });
   });
 }
