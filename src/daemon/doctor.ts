@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { F_SEAL_GROW, F_SEAL_SHRINK } from '../abi/fcntl.js';
 import { Arena } from '../arena/arena.js';
 import { sweepClsact } from '../hook/attach_clsact.js';
-import { attachProblems } from '../hook/probe.js';
+import { type AttachProblems, attachProblems } from '../hook/probe.js';
 import { FEATURES, sweepFeatures } from '../hook/switched_off.js';
 import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
@@ -40,7 +40,7 @@ export async function examine(directory: string, uid: number): Promise<Check[]> 
     runtimeDirectory(directory, uid),
     uring(),
     crossMemory(),
-    hook(),
+    hookCheck(attachProblems()),
     ...leftovers(uid),
     mapCount(),
     ipv6(),
@@ -195,9 +195,8 @@ function crossMemory(): Check {
   );
 }
 
-/** How eBPF programs can be attached to interfaces, tried in a network namespace made for it. */
-function hook(): Check {
-  const { tcx, clsact } = attachProblems();
+/** How eBPF programs can be attached to interfaces, as tried in a network namespace made for it. */
+export function hookCheck({ tcx, clsact }: AttachProblems): Check {
   const found = !tcx
     ? 'TCX (BPF links)'
     : !clsact
