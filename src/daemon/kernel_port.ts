@@ -3,6 +3,7 @@ import type { Hook } from '../hook/hook.js';
 import type { LearnedMac } from '../hook/learning.js';
 import { SetupError } from '../sys/errors.js';
 import { parseAddress } from '../sys/inet.js';
+import { linkDetailsOf } from '../sys/link_details.js';
 import { linkInfo, linkSet } from '../sys/netlink.js';
 import type { AddressBook } from './addresses.js';
 import type { AttachRequest, Vif } from './api.js';
@@ -75,12 +76,12 @@ export class KernelPort {
       ...(this.#addresses ? { addresses: this.#addresses } : {}),
     });
     try {
-      const link = linkInfo(name);
+      this.#ifindex = hook.ports().find((port) => port.id === id)?.ifindex ?? 0;
+      const link = linkDetailsOf(this.#ifindex); // it may be called otherwise meanwhile, and another so
       if (link && !link.up) {
-        linkSet(name, { up: true });
+        linkSet(link.name, { up: true });
         hook.examine(new Set([link.index]));
       }
-      this.#ifindex = hook.ports().find((port) => port.id === id)?.ifindex ?? 0;
     } catch (error) {
       hook.removePort(id);
       throw error;
