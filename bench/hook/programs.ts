@@ -58,7 +58,7 @@ for (const [slot, flags] of [
   [CHECKED, PORT_CHECKED],
 ] as const) {
   maps.setPort(slot, { ifindex: 1, flags, mac: mac(slot), ipv4: slot === CHECKED ? ADDRESS : undefined });
-  maps.setMac(mac(slot), slot, false);
+  maps.setMac(mac(slot), slot);
   maps.setAddress(slot, ADDRESS, true);
 }
 const program = (of: Program) => loadProgram(of, maps.descriptors);

@@ -11,6 +11,8 @@ export const BPF_PROG_TEST_RUN = 10;
 export const BPF_PROG_GET_FD_BY_ID = 13;
 export const BPF_OBJ_GET_INFO_BY_FD = 15;
 export const BPF_PROG_QUERY = 16;
+/** Since Linux 5.6. */
+export const BPF_MAP_LOOKUP_BATCH = 24;
 export const BPF_LINK_CREATE = 28;
 
 export const BPF_MAP_TYPE_HASH = 1;
@@ -46,6 +48,17 @@ export const MAP_CREATE_VALUE_SIZE = 8;
 export const MAP_CREATE_MAX_ENTRIES = 12;
 export const MAP_CREATE_FLAGS = 16;
 export const MAP_CREATE_NAME = 28;
+
+/** Programs only read it; since Linux 5.2. */
+export const BPF_F_RDONLY_PROG = 1 << 7;
+
+// BPF_MAP_*_BATCH; the number of entries goes in and comes out.
+export const BATCH_IN = 0;
+export const BATCH_OUT = 8;
+export const BATCH_KEYS = 16;
+export const BATCH_VALUES = 24;
+export const BATCH_COUNT = 32;
+export const BATCH_MAP_FD = 36;
 
 // BPF_MAP_*_ELEM; a get-next writes the next key where the others have the value.
 export const MAP_ELEM_FD = 0;

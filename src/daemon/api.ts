@@ -19,7 +19,7 @@ import type { PortCounters } from '../datapath/counters.js';
 import type { TransferName } from '../transfer/transfer.js';
 import type { PlatformKind } from '../xen/platform.js';
 
-/** MACs that one port may learn at most: a quarter of what the hook's table holds. */
+/** MACs that one port may learn at most: a third of what all together may. */
 export const LEARN_MAX = 4096;
 
 export interface Status {

@@ -40,6 +40,8 @@ export class InterfaceCare {
   #failure = '';
   /** ms of the budget that this look has used. */
   #spent = 0;
+  /** Ports without carrier, by the hook's numbers, that this look has seen. */
+  #deserted: number[] = [];
 
   constructor(parts: InterfaceCareParts) {
     this.#parts = parts;
@@ -63,6 +65,7 @@ export class InterfaceCare {
     };
     const rest: KernelPort[] = [];
     this.#spent = 0;
+    this.#deserted = [];
     const due = this.#due(hook, changes, polled);
     const lost = attempt(() => hook.lost(due));
     const names = changes && attempt(() => this.#names(changes, polled));
@@ -82,6 +85,8 @@ export class InterfaceCare {
       else changes?.names.add(port.device);
     }
     attempt(() => hook.examine(due));
+    // Nobody is behind them any more: who comes next may have other MACs. A bridge forgets then, too.
+    attempt(() => hook.forgetBehind(this.#deserted));
     if (polled && ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
     const failure = failures.join('; ');
     if (failure !== '' && failure !== this.#failure) log.warn(`looking after interfaces: ${failure}`);
@@ -143,7 +148,7 @@ export class InterfaceCare {
     const { log } = this.#parts;
     if (port.present) {
       const now = linkDetailsOf(port.ifindex);
-      if (now?.carrier === false) port.lostCarrier(hook);
+      if (now?.carrier === false && port.learns && port.id !== undefined) this.#deserted.push(port.id);
       if (port.stays(lost.has(port.ifindex), now)) return;
       const why = now ? `the program on ${now.name} was taken away` : `${port.device} is gone`;
       this.#timed(() => port.leave(hook, why));

@@ -57,6 +57,11 @@ export class KernelPort {
     return this.#id !== undefined;
   }
 
+  /** The hook's number for it while it is present. */
+  get id(): number | undefined {
+    return this.#id;
+  }
+
   /** Of its interface while that is present. */
   get ifindex(): number {
     return this.#ifindex;
@@ -105,11 +110,6 @@ export class KernelPort {
   stays(lost: boolean, now: { readonly name: string } | undefined): boolean {
     this.device = !lost && now ? now.name : this.#configured;
     return !lost && now !== undefined;
-  }
-
-  /** Nobody is behind it any more: who comes next may have other MACs. A bridge forgets then, too. */
-  lostCarrier(hook: Hook): void {
-    if (this.learns && this.#id !== undefined) hook.forgetLearned(0, this.#id);
   }
 
   /** Why it could not come back. True when that is news. */

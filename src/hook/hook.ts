@@ -17,7 +17,6 @@
  * start (`attach_clsact.ts`).
  */
 
-import { SetupError } from '../sys/errors.js';
 import { close } from '../sys/libc.js';
 import { linkDetailsOf } from '../sys/link_details.js';
 import { macBytes } from '../sys/netlink.js';
@@ -27,12 +26,13 @@ import type { Mode, Target } from './attachment.js';
 import { reachOf, refuseCircles } from './circles.js';
 import { usableDevice } from './device.js';
 import { GroupList } from './groups.js';
-import { forget, type LearnedMac, learnedMacs } from './learning.js';
+import { type LearnedMac, Learning } from './learning.js';
 import { loadProgram } from './loader.js';
 import { keyOf, MacTable } from './mac_table.js';
 import { type Counters, Maps } from './maps.js';
 import type { HookOptions, Mac, PortOptions } from './options.js';
 import { HookPort } from './port.js';
+import { PortList } from './port_list.js';
 import { groupFrames } from './programs/group.js';
 import * as layout from './programs/layout.js';
 import { Shortcut } from './shortcut.js';
@@ -42,8 +42,9 @@ import { Uplink, type UplinkOptions } from './uplink.js';
 export class Hook {
   readonly #maps: Maps;
   readonly #groups: GroupList;
-  readonly #ports = new Map<number, HookPort>();
+  readonly #ports = new PortList();
   readonly #macs: MacTable;
+  readonly #learning: Learning;
   readonly #mode: Mode | undefined;
   readonly #uplinkOptions: UplinkOptions;
   readonly #features: Features | undefined;
@@ -59,12 +60,12 @@ export class Hook {
     sweepClsact(takenOver(options.uplink, options.mode));
     this.#maps = new Maps();
     this.#groups = new GroupList(this.#maps);
-    this.#macs = new MacTable(this.#maps, (slot) => String(this.#port(slot)));
+    this.#macs = new MacTable(this.#maps, (slot) => String(this.#ports.get(slot)));
+    this.#learning = new Learning(this.#maps, (key) => this.#macs.has(key));
     try {
       const group = loadProgram(groupFrames(), this.#maps.descriptors);
       this.#maps.setProgram(layout.PROGRAM_GROUP, group);
       close(group);
-      this.#maps.setLearned(layout.LEARNED_ALL, 0, layout.LEARNED_MOST);
       this.setUplink(options.uplink);
     } catch (error) {
       this.#maps.close();
@@ -79,7 +80,7 @@ export class Hook {
   }
 
   ports(): readonly HookPort[] {
-    return [...this.#ports.values()];
+    return this.#ports.all();
   }
 
   /**
@@ -89,12 +90,12 @@ export class Hook {
   setUplink(name: string | undefined): void {
     this.#dropUplink();
     if (name === undefined) return;
-    const options = { ...this.#uplinkOptions, beside: this.#ports.values() };
+    const options = { ...this.#uplinkOptions, beside: this.ports() };
     const uplink = new Uplink(name, (target) => this.#modeOf(target), this.#maps, options);
     this.#uplink = uplink;
     try {
       this.#macs.give(uplink.mac, layout.SLOT_HOST, uplink.name);
-      for (const port of this.#ports.values()) for (const mac of port.macs.values()) uplink.receive(mac);
+      for (const port of this.ports()) for (const mac of port.macs.values()) uplink.receive(mac);
       this.#adjustReception();
       this.#configure();
       uplink.switchOff();
@@ -111,11 +112,9 @@ export class Hook {
     const reach = reachOf(device);
     const macs = (options.macs ?? []).map(macBytes);
     for (const mac of macs) this.#macs.checkFree(mac);
-    for (const port of this.#ports.values()) {
-      if (port.ifindex === device.index) throw new SetupError(`${device.name} is a port already`);
-      if (options.fallback && port.fallback) throw new SetupError(`${port} is the fallback already`);
-    }
-    const port = new HookPort(this.#freeId(), device, {
+    this.#ports.checkFree(device);
+    if (options.fallback) this.#ports.checkFallback();
+    const port = new HookPort(this.#ports.freeId(), device, {
       shortcut,
       reach,
       learn: options.learn ?? 0,
@@ -125,8 +124,8 @@ export class Hook {
     port.addresses = options.addresses;
     port.allowed(); // malformed addresses throw before anything is done
     this.#maps.clearCounters(port.id);
-    this.#maps.setLearned(port.id, 0, port.learn);
-    this.#ports.set(port.id, port);
+    this.#learning.begin(port.id, port.learn);
+    this.#ports.add(port);
     try {
       this.#maps.setPort(port.id, port.entry());
       for (const mac of macs) this.#giveMac(port, mac);
@@ -144,12 +143,12 @@ export class Hook {
 
   /** Takes a port away; its interface may be gone already. Frames for its MACs go where unknown ones go. */
   removePort(id: number): void {
-    const port = this.#port(id);
+    const port = this.#ports.get(id);
     this.#groups.remove(id);
     this.#configure();
     for (const mac of [...port.macs.values()]) this.#takeMac(port, mac);
     port.detach();
-    if (port.learn > 0) this.forgetLearned(0, id);
+    this.#learning.end(id);
     port.addresses = undefined;
     port.enterAddresses(this.#maps);
     this.#maps.setPort(id, undefined);
@@ -160,7 +159,7 @@ export class Hook {
 
   /** The port's interface is gone, and it waits for another: its MACs stay its own, and frames for them are dropped. */
   vacate(id: number): void {
-    const port = this.#port(id);
+    const port = this.#ports.get(id);
     this.#groups.remove(id);
     this.#configure();
     this.#maps.setPort(id, undefined);
@@ -170,10 +169,8 @@ export class Hook {
   /** A port that was vacated has another interface: with its MACs, addresses and counters. Throws; then it has none. */
   moveTo(id: number, name: string): void {
     const device = usableDevice(name, 'port');
-    const port = this.#port(id);
-    if (this.ports().some(({ ifindex }) => ifindex === device.index)) {
-      throw new SetupError(`${device.name} is a port already`);
-    }
+    const port = this.#ports.get(id);
+    this.#ports.checkFree(device);
     port.moveTo(device);
     this.#maps.setPort(id, port.entry());
     this.#groups.add(id, port.ifindex, port.longest);
@@ -188,7 +185,7 @@ export class Hook {
       this.#macs.give(bytes, layout.SLOT_HOST, 'the host');
       return;
     }
-    const port = this.#port(owner);
+    const port = this.#ports.get(owner);
     const before = this.#macs.slotOf(bytes);
     if (before === port.id) return;
     if (before === undefined || before === layout.SLOT_HOST) {
@@ -198,7 +195,7 @@ export class Hook {
     }
     this.#macs.move(bytes, port.id);
     port.macs.set(keyOf(bytes), bytes);
-    const loser = this.#port(before);
+    const loser = this.#ports.get(before);
     loser.macs.delete(keyOf(bytes));
     for (const one of [loser, port]) this.#refresh(one);
   }
@@ -214,13 +211,13 @@ export class Hook {
     const bytes = macBytes(mac);
     const owner = this.#macs.slotOf(bytes);
     if (owner === undefined) return;
-    if (owner !== layout.SLOT_HOST) this.#takeMac(this.#port(owner), bytes);
+    if (owner !== layout.SLOT_HOST) this.#takeMac(this.#ports.get(owner), bytes);
     else this.#macs.take(bytes);
   }
 
   /** What the port may be sender of; undefined: not checked. */
   setAddresses(id: number, addresses: readonly string[] | undefined): void {
-    const port = this.#port(id);
+    const port = this.#ports.get(id);
     const before = port.addresses;
     port.addresses = addresses;
     try {
@@ -236,17 +233,22 @@ export class Hook {
   counters(of: number | 'wire' | 'host'): Counters {
     if (of === 'wire') return this.#maps.counters(layout.SLOT_WIRE);
     if (of === 'host') return this.#maps.counters(layout.SLOT_HOST);
-    return this.#maps.counters(this.#port(of).id);
+    return this.#maps.counters(this.#ports.get(of).id);
   }
 
   /** MACs found by learning. */
   learned(): LearnedMac[] {
-    return this.#learns ? learnedMacs(this.#maps) : []; // it takes a walk through all MACs
+    return this.#learning.list();
   }
 
-  /** Forgets learned MACs, of all ports or of one, not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */
-  forgetLearned(idleMs: number, of?: number): void {
-    forget(this.#maps, this.ports(), ({ port, idleMs: idle }) => idle >= idleMs && (of ?? port) === port);
+  /** Forgets learned MACs not seen for `idleMs`. The caller decides when: a bridge's habit is 300 s. */
+  forgetLearned(idleMs: number): void {
+    if (this.#learning.active) this.#learning.forget((_, idle) => idle >= idleMs);
+  }
+
+  /** Forgets what was learned behind these ports. Costs little if there is nothing. */
+  forgetBehind(ids: readonly number[]): void {
+    this.#learning.forgetBehind(ids);
   }
 
   /** Of all interfaces, or of these, the indexes of those whose programs are gone: with them, or somebody took them away. */
@@ -270,25 +272,14 @@ export class Hook {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const id of [...this.#ports.keys()]) this.removePort(id);
+    for (const { id } of this.ports()) this.removePort(id);
     this.#dropUplink();
     this.#maps.close();
   }
 
-  #port(id: number): HookPort {
-    const port = this.#ports.get(id);
-    if (!port) throw new SetupError(`no port ${id}`);
-    return port;
-  }
-
   #interfaces(among?: ReadonlySet<number>): (Uplink | HookPort)[] {
-    const all = [...(this.#uplink ? [this.#uplink] : []), ...this.#ports.values()];
+    const all = [...(this.#uplink ? [this.#uplink] : []), ...this.ports()];
     return all.filter(({ ifindex }) => ifindex !== 0 && (among?.has(ifindex) ?? true));
-  }
-
-  #freeId(): number {
-    for (let id = layout.SLOT_PORTS; id < layout.SLOTS; id++) if (!this.#ports.has(id)) return id;
-    throw new SetupError(`${layout.SLOTS - layout.SLOT_PORTS} ports are the most`);
   }
 
   #modeOf(target: Target): Mode {
@@ -331,19 +322,15 @@ export class Hook {
 
   /** Guests join groups that the NIC's filter knows nothing of (ND's, first of all), and learned MACs are in none. */
   #adjustReception(): void {
-    this.#uplink?.receiveMore({ groups: this.#ports.size > 0, all: this.#learns });
-  }
-
-  get #learns(): boolean {
-    return this.ports().some(({ learn }) => learn > 0);
+    this.#uplink?.receiveMore({ groups: this.ports().length > 0, all: this.#learning.active });
   }
 
   #configure(): void {
-    const fallback = this.ports().find((port) => port.fallback)?.id ?? 0;
+    const fallback = this.#ports.fallback?.id ?? 0;
     const uplink = this.#uplink?.ifindex ?? 0;
     const longest = this.#uplink && { longest: this.#uplink.longest };
     const flags =
-      (this.#uplink?.shortcut.taken ? layout.PORT_PEER : 0) | (this.#learns ? layout.PORT_LEARN : 0);
+      (this.#uplink?.shortcut.taken ? layout.PORT_PEER : 0) | (this.#learning.active ? layout.PORT_LEARN : 0);
     this.#maps.setConfig({ uplink, fallback, groups: this.#groups.length, flags, ...longest });
   }
 }

@@ -1,24 +1,26 @@
 /** The hook's maps: made, written and read as `programs/layout.ts` lays them out. */
 import {
-  BPF_ANY,
+  BPF_F_RDONLY_PROG,
   BPF_MAP_TYPE_ARRAY,
   BPF_MAP_TYPE_HASH,
   BPF_MAP_TYPE_PERCPU_ARRAY,
   BPF_MAP_TYPE_PROG_ARRAY,
-  BPF_NOEXIST,
 } from '../abi/bpf.js';
-import { mapCreate, mapDelete, mapKeys, mapLookup, mapUpdate } from '../sys/bpf.js';
+import { mapCreate, mapDelete, mapLookup, mapUpdate } from '../sys/bpf.js';
+import { mapEntries } from '../sys/bpf_entries.js';
 import { possibleCpus } from '../sys/cpus.js';
 import { close } from '../sys/libc.js';
 import * as layout from './programs/layout.js';
 
-/** Map → type, bytes of key and value, entries. */
+/** Map → type, bytes of key and value, entries, flags. */
 const SHAPES = {
-  macs: [BPF_MAP_TYPE_HASH, layout.MAC_KEY_SIZE, layout.MAC_ENTRY_SIZE, layout.MACS_MAX],
+  macs: [BPF_MAP_TYPE_HASH, layout.MAC_KEY_SIZE, layout.MAC_ENTRY_SIZE, layout.MACS_MAX, BPF_F_RDONLY_PROG],
+  learned: [BPF_MAP_TYPE_HASH, layout.MAC_KEY_SIZE, layout.LEARNED_ENTRY_SIZE, layout.LEARNED_MOST],
   ports: [BPF_MAP_TYPE_ARRAY, 4, layout.PORT_ENTRY_SIZE, layout.SLOTS],
   groups: [BPF_MAP_TYPE_ARRAY, 4, layout.GROUP_ENTRY_SIZE, layout.SLOTS],
   addresses: [BPF_MAP_TYPE_HASH, layout.ADDRESS_KEY_SIZE, layout.ADDRESS_ENTRY_SIZE, layout.ADDRESSES_MAX],
-  learned: [BPF_MAP_TYPE_ARRAY, 4, layout.LEARNED_ENTRY_SIZE, layout.SLOTS],
+  learns: [BPF_MAP_TYPE_ARRAY, 4, layout.LEARN_COUNT_SIZE, layout.SLOTS],
+  limits: [BPF_MAP_TYPE_ARRAY, 4, layout.LEARN_COUNT_SIZE, layout.SLOTS, BPF_F_RDONLY_PROG],
   counters: [BPF_MAP_TYPE_PERCPU_ARRAY, 4, layout.COUNTERS_SIZE, layout.SLOTS],
   config: [BPF_MAP_TYPE_ARRAY, 4, layout.CONFIG_SIZE, 1],
   programs: [BPF_MAP_TYPE_PROG_ARRAY, 4, 4, layout.PROGRAMS],
@@ -27,10 +29,12 @@ type MapName = keyof typeof SHAPES;
 
 export type Counters = Record<layout.CounterName, number>;
 
-export interface MacEntry {
+/** What programs found. */
+export interface LearnedEntry {
+  /** The MAC's key, as MacTable's. */
+  readonly key: number;
   readonly slot: number;
-  readonly learned: boolean;
-  /** CLOCK_MONOTONIC, ns; 0 unless learned. */
+  /** CLOCK_MONOTONIC, ns. */
   readonly seen: bigint;
 }
 
@@ -53,10 +57,19 @@ function u32s(...values: number[]): Uint8Array {
   return bytes;
 }
 
-function macKey(mac: Uint8Array): Uint8Array {
-  const key = new Uint8Array(layout.MAC_KEY_SIZE);
-  key.set(mac);
-  return key;
+/** A MAC's 48 bits as a number: cheaper to compare and to keep than bytes or text. */
+export function macKey(mac: Uint8Array): number {
+  const [a, b, c, d, e, f] = mac;
+  return ((a | (b << 8) | (c << 16) | (d << 24)) >>> 0) + (e | (f << 8)) * 2 ** 32;
+}
+
+/** The six bytes of a key. */
+export function macOf(key: number): Uint8Array {
+  return keyBytes(key).slice(0, 6);
+}
+
+function keyBytes(key: number): Uint8Array {
+  return u32s(key, key / 2 ** 32);
 }
 
 /** One set of maps; all methods throw SysError when the kernel refuses. */
@@ -68,8 +81,8 @@ export class Maps {
   constructor() {
     const descriptors: Partial<Record<MapName, number>> = {};
     try {
-      for (const [name, [type, keySize, valueSize, maxEntries]] of Object.entries(SHAPES)) {
-        const shape = { name: `netferry_${name}`, type, keySize, valueSize, maxEntries };
+      for (const [name, [type, keySize, valueSize, maxEntries, flags = 0]] of Object.entries(SHAPES)) {
+        const shape = { name: `netferry_${name}`, type, keySize, valueSize, maxEntries, flags };
         descriptors[name as MapName] = mapCreate(shape);
       }
     } catch (error) {
@@ -102,9 +115,10 @@ export class Maps {
 
   setPort(slot: number, entry: PortEntry | undefined): void {
     const value = new Uint8Array(layout.PORT_ENTRY_SIZE);
+    new DataView(value.buffer).setBigUint64(layout.PORT_MAC, layout.MAC_NONE, true);
     if (entry) {
       value.set(u32s(entry.ifindex, entry.flags), layout.PORT_IFINDEX);
-      value.set(entry.mac ?? [], layout.PORT_MAC);
+      if (entry.mac) value.set(keyBytes(macKey(entry.mac)), layout.PORT_MAC);
       value.set(entry.ipv4 ?? [], layout.PORT_IPV4);
       value.set(u32s(entry.longest ?? layout.LONGEST_MAX), layout.PORT_LONGEST);
     }
@@ -117,41 +131,48 @@ export class Maps {
     mapUpdate(this.descriptors.groups, u32s(place), u32s(ifindex, slot | (atMost << 16)));
   }
 
-  /** Gives a MAC to a slot. `only`: throws EEXIST if it is somebody's. */
-  setMac(mac: Uint8Array, slot: number, only: boolean): void {
-    const value = new Uint8Array(layout.MAC_ENTRY_SIZE);
-    value.set(u32s(slot, 0));
-    mapUpdate(this.descriptors.macs, macKey(mac), value, only ? BPF_NOEXIST : BPF_ANY);
+  /** Gives a MAC to a slot, or to another. */
+  setMac(mac: Uint8Array, slot: number): void {
+    mapUpdate(this.descriptors.macs, keyBytes(macKey(mac)), u32s(slot, 0));
   }
 
-  removeMac(mac: Uint8Array): boolean {
-    return mapDelete(this.descriptors.macs, macKey(mac));
+  removeMac(mac: Uint8Array): void {
+    mapDelete(this.descriptors.macs, keyBytes(macKey(mac)));
   }
 
-  mac(mac: Uint8Array): MacEntry | undefined {
-    const value = new Uint8Array(layout.MAC_ENTRY_SIZE);
-    if (!mapLookup(this.descriptors.macs, macKey(mac), value)) return undefined;
-    const view = new DataView(value.buffer);
-    return {
-      slot: view.getUint32(layout.MAC_SLOT, true),
-      learned: (view.getUint32(layout.MAC_FLAGS, true) & layout.MAC_LEARNED) !== 0,
-      seen: view.getBigUint64(layout.MAC_SEEN, true),
-    };
+  /** Every MAC that programs found. */
+  learned(): LearnedEntry[] {
+    const { count, keys, values } = mapEntries(this.descriptors.learned, {
+      keySize: layout.MAC_KEY_SIZE,
+      valueSize: layout.LEARNED_ENTRY_SIZE,
+      most: layout.LEARNED_MOST,
+    });
+    return Array.from({ length: count }, (_, i) => {
+      const key = i * layout.MAC_KEY_SIZE;
+      const value = i * layout.LEARNED_ENTRY_SIZE;
+      return {
+        key: keys.getUint32(key, true) + keys.getUint16(key + 4, true) * 2 ** 32,
+        slot: values.getUint32(value + layout.LEARNED_SLOT, true),
+        seen: values.getBigUint64(value + layout.LEARNED_SEEN, true),
+      };
+    });
   }
 
-  /** Every MAC, learned ones too. */
-  macs(): { mac: Uint8Array; entry: MacEntry }[] {
-    const all = [];
-    for (const key of mapKeys(this.descriptors.macs, layout.MAC_KEY_SIZE)) {
-      const mac = key.slice(0, 6);
-      const entry = this.mac(mac);
-      if (entry) all.push({ mac, entry });
-    }
-    return all;
+  /** False: it was gone already. */
+  forget(key: number): boolean {
+    return mapDelete(this.descriptors.learned, keyBytes(key));
   }
 
-  setLearned(slot: number, count: number, most: number): void {
-    mapUpdate(this.descriptors.learned, u32s(slot), u32s(count, most));
+  /** u32: how many MACs programs have learned for a slot, less those that they have taken away again. */
+  learns(slot: number): number {
+    const value = new Uint8Array(layout.LEARN_COUNT_SIZE);
+    mapLookup(this.descriptors.learns, u32s(slot), value);
+    return new DataView(value.buffer).getUint32(0, true);
+  }
+
+  /** Up to where `learns` may go. */
+  setLimit(slot: number, limit: number): void {
+    mapUpdate(this.descriptors.limits, u32s(slot), u32s(limit));
   }
 
   /** `address`: 4 or 16 bytes. */

@@ -25,7 +25,7 @@ const setrlimit = libc.func('int setrlimit(int resource, void *limit)');
 const PRIVILEGE = 'run as root, or with CAP_BPF and CAP_NET_ADMIN (before Linux 5.8: CAP_SYS_ADMIN)';
 
 /** One union bpf_attr. Keeps the buffers it points to alive. */
-class Attributes {
+export class Attributes {
   readonly bytes = new Uint8Array(ATTR_SIZE);
   readonly view = new DataView(this.bytes.buffer);
   readonly buffers: Uint8Array[] = [];
@@ -63,7 +63,8 @@ class Attributes {
   }
 }
 
-function failure(name: string, code: number, subject: string): SysError {
+/** What a command was refused with. */
+export function failure(name: string, code: number, subject: string): SysError {
   return new SysError(`bpf ${name}`, code, subject, code === EPERM ? PRIVILEGE : '');
 }
 
@@ -77,6 +78,8 @@ export interface MapShape {
   /** Bytes; of a per-CPU map, one CPU's share. */
   readonly valueSize: number;
   readonly maxEntries: number;
+  /** BPF_F_*; default: none. */
+  readonly flags?: number;
 }
 
 let memlockRaised = false;
@@ -93,6 +96,7 @@ export function mapCreate(shape: MapShape): number {
     .u32(abi.MAP_CREATE_KEY_SIZE, shape.keySize)
     .u32(abi.MAP_CREATE_VALUE_SIZE, shape.valueSize)
     .u32(abi.MAP_CREATE_MAX_ENTRIES, shape.maxEntries)
+    .u32(abi.MAP_CREATE_FLAGS, shape.flags ?? 0)
     .text(abi.MAP_CREATE_NAME, shape.name)
     .call(abi.BPF_MAP_CREATE, 'MAP_CREATE', shape.name);
 }
@@ -121,21 +125,6 @@ export function mapDelete(fd: number, key: Uint8Array): boolean {
   const result = element(fd, key).try(abi.BPF_MAP_DELETE_ELEM);
   if (result < 0 && result !== -ENOENT) throw failure('MAP_DELETE_ELEM', -result, '');
   return result >= 0;
-}
-
-/** The keys of a map. One that is changed meanwhile may be missed or come twice. */
-export function* mapKeys(fd: number, keySize: number): Generator<Uint8Array> {
-  let key: Uint8Array | undefined;
-  for (;;) {
-    const next = new Uint8Array(keySize);
-    const attributes = new Attributes().u32(abi.MAP_ELEM_FD, fd).pointer(abi.MAP_ELEM_VALUE, next);
-    if (key) attributes.pointer(abi.MAP_ELEM_KEY, key); // without: the first
-    const result = attributes.try(abi.BPF_MAP_GET_NEXT_KEY);
-    if (result === -ENOENT) return;
-    if (result < 0) throw failure('MAP_GET_NEXT_KEY', -result, '');
-    key = next;
-    yield next;
-  }
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BPF_TCX_INGRESS } from '../../src/abi/bpf.js';
 import { AddressBook } from '../../src/daemon/addresses.js';
 import { Hurry } from '../../src/daemon/hurry.js';
@@ -29,6 +30,12 @@ class WatchedHook extends Hook {
   override lost(among?: ReadonlySet<number>): Set<number> {
     this.asked.push(among);
     return super.lost(among);
+  }
+  /** Of which ports it was asked to forget. */
+  deserted: (readonly number[])[] = [];
+  override forgetBehind(ids: readonly number[]): void {
+    if (ids.length > 0) this.deserted.push(ids);
+    super.forgetBehind(ids);
   }
 }
 
@@ -159,6 +166,28 @@ function inside(mode: Mode): void {
       const longest = Math.max(...taken);
       const all = taken.reduce((sum, ms) => sum + ms, 0);
       assert.ok(longest < 1000 || longest < all / 2, `${taken.map(Math.round).join(', ')} ms`);
+    });
+
+    test('learning ports without carrier: what was learned behind them is forgotten, once a look for all', async () => {
+      const learners = ['l1', 'l2'].map((device) => {
+        sh(`ip link add ${device} type veth peer name ${device}peer`);
+        const port = new KernelPort({ device, learn: 8 }, new AddressBook([]));
+        port.enter(hook);
+        ports.push(port);
+        return port;
+      });
+      look();
+      for (const device of ['l1peer', 'l2peer']) sh(`ip link set ${device} up`);
+      const learned = () => new Set(hook.learned().map(({ port }) => port));
+      // Each announces its link-local address.
+      for (let tries = 0; learned().size < 2 && tries < 100; tries++) await sleep(100);
+      look();
+      assert.deepEqual(learned(), new Set(learners.map(({ id }) => id)));
+      hook.deserted = [];
+      sh('ip link set l1peer down && ip link set l2peer down');
+      look();
+      assert.deepEqual(learned(), new Set());
+      assert.deepEqual(hook.deserted, [learners.map(({ id }) => id)]);
     });
 
     test('a look each second sees the uplink, a turn of the ports, and what is away', () => {

@@ -18,13 +18,13 @@ import {
   mapCreate,
   mapDelete,
   mapInfo,
-  mapKeys,
   mapLookup,
   mapUpdate,
   programInfo,
   programName,
   programTestRun,
 } from '../../src/sys/bpf.js';
+import { entriesByBatch, entriesByKey, mapKeys } from '../../src/sys/bpf_entries.js';
 import { countCpus } from '../../src/sys/cpus.js';
 import { SysError } from '../../src/sys/errors.js';
 import { close } from '../../src/sys/libc.js';
@@ -308,6 +308,18 @@ describe('eBPF in the kernel', { skip: lacking('bpftool') }, () => {
       assert.equal(seen[0], 42);
       assert.equal(mapLookup(hash, key(9), seen), false);
       assert.deepEqual([...mapKeys(hash, 4)].map(([n]) => n).sort(), [1, 2]);
+      for (const entries of [entriesByBatch, entriesByKey]) {
+        const found = entries(hash, { keySize: 4, valueSize: 8, most: 2 });
+        assert.equal(found?.count, 2);
+        const pairs = [0, 1].map((i) => [
+          found.keys.getUint32(i * 4, true),
+          found.values.getUint32(i * 8, true),
+        ]);
+        assert.deepEqual(pairs.sort(), [
+          [1, 41],
+          [2, 42],
+        ]);
+      }
 
       const lookup = (n: number) => (a: Assembler) => {
         a.store('u32', 'r10', -4, n);

@@ -56,7 +56,7 @@ describe('a port’s program', { skip: lacking() }, () => {
       [THEIRS, OTHER],
       [HOST, SLOT_HOST],
     ] as const) {
-      maps.setMac(macBytes(mac), slot, true);
+      maps.setMac(macBytes(mac), slot);
     }
     for (const text of [V4, V6, STABLE]) maps.setAddress(ME, parseAddress(text).bytes, true);
     maps.setAddress(ME, linkLocal(macBytes(MINE)), true);
@@ -154,7 +154,7 @@ describe('a port’s program', { skip: lacking() }, () => {
       assert.equal(fate(frame(HOST, from, 0x88b5)), 'dropSpoofedMac', from);
       assert.equal(fate(frame(BROADCAST, from, 0x88b5)), 'dropSpoofedMac', from);
     }
-    maps.setMac(macBytes('02:00:00:00:00:0c'), ME, true);
+    maps.setMac(macBytes('02:00:00:00:00:0c'), ME);
     assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'host');
     maps.removeMac(macBytes('02:00:00:00:00:0c'));
     assert.equal(fate(frame(HOST, '02:00:00:00:00:0c', 0x88b5)), 'dropSpoofedMac');

@@ -35,8 +35,8 @@ class KernelSide {
   constructor() {
     this.#program = loadProgram(portIngress(ME), this.#maps.descriptors);
     const mac = macBytes(MINE);
-    this.#maps.setMac(mac, ME, true);
-    this.#maps.setMac(macBytes(HOST), SLOT_HOST, true);
+    this.#maps.setMac(mac, ME);
+    this.#maps.setMac(macBytes(HOST), SLOT_HOST);
     this.#maps.setPort(ME, { ifindex: 1, flags: PORT_CHECKED, mac, ipv4: parseAddress(V4).bytes });
     this.#maps.setConfig({ uplink: 1, fallback: 0, groups: 0, flags: 0 });
     for (const text of ADDRESSES) this.#maps.setAddress(ME, parseAddress(text).bytes, true);

@@ -20,7 +20,7 @@ export const STACK_DESTINATION = -8;
 export const STACK_SOURCE = -16;
 /** u32 key of the array maps. */
 export const STACK_INDEX = -20;
-/** A value for map_update_elem, MAC_ENTRY_SIZE bytes. */
+/** A value for map_update_elem, LEARNED_ENTRY_SIZE bytes. */
 export const STACK_ENTRY = -40;
 /** Key of `addresses`, ADDRESS_KEY_SIZE bytes. */
 export const STACK_ADDRESS = -64;

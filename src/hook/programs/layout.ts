@@ -1,11 +1,15 @@
 /**
  * The records in the hook's maps, as programs and user space both see them. Little-endian.
  *
- *   macs       hash    MAC as u64 key        → slot, flags, when last seen: where a frame to that MAC goes
+ *   macs       hash    MAC as u64 key        → slot: where a frame to that MAC goes, as the table's owner says. No program
+ *                      writes here, so nothing that programs find, however late, undoes what the owner enters
+ *   learned    hash    MAC as u64 key        → slot, when last seen: the same by programs' finding, if macs says nothing
  *   ports      array   slot                  → interface, flags, own MAC, first IPv4 address, longest frame
  *   groups     array   0 … count-1           → interface, slot and longest frame of each receiver of group frames
  *   addresses  hash    slot, family, address → the IP addresses a port may use
- *   learned    array   slot                  → how many MACs the port has in `macs` by learning, and may have; and all
+ *   learns     array   slot                  → how many MACs programs have learned there, less those that moved away
+ *   limits     array   slot                  → up to where `learns` may go. Programs write the one and the owner this, so
+ *                      neither loses the other's change
  *   counters   per-CPU array, slot           → u64 each, COUNTERS below
  *   config     array of one                  → uplink, fallback, count of group receivers
  *   programs   program array                 → what ports' programs end in: a tail call
@@ -21,23 +25,26 @@ export const SLOT_PORTS = 2;
 export const SLOTS = 512;
 export const MACS_MAX = 16_384;
 export const ADDRESSES_MAX = 8192;
-/** Learned ones among MACS_MAX: what guests make up leaves room for those that the table's owner enters. */
+/** Learned ones, of all ports together. They have a map to themselves: what guests make up takes no room from the owner. */
 export const LEARNED_MOST = 12_288;
 
 // MAC: six bytes in wire order, the first in the lowest byte of the u64.
 export const MAC_KEY_SIZE = 8;
 export const MAC_SLOT = 0;
-export const MAC_FLAGS = 4;
-/** CLOCK_MONOTONIC nanoseconds, of learned MACs only. */
-export const MAC_SEEN = 8;
-export const MAC_ENTRY_SIZE = 16;
-/** The program entered it, not the table's owner. */
-export const MAC_LEARNED = 1;
+export const MAC_ENTRY_SIZE = 8;
+
+/** Where MAC_SLOT is, so that one load serves both. */
+export const LEARNED_SLOT = MAC_SLOT;
+/** CLOCK_MONOTONIC nanoseconds. */
+export const LEARNED_SEEN = 8;
+export const LEARNED_ENTRY_SIZE = 16;
 
 /** 0: nobody there. */
 export const PORT_IFINDEX = 0;
 export const PORT_FLAGS = 4;
+/** MAC_NONE: no source is it, all zeros neither. */
 export const PORT_MAC = 8;
+export const MAC_NONE = 0xffff_ffff_ffff_ffffn;
 /** The first IPv4 address it may use, so that most frames need no look-up in `addresses`; 0: none. */
 export const PORT_IPV4 = 16;
 /** Bytes of the longest frame that it takes: its MTU, Ethernet header and a VLAN tag. */
@@ -67,11 +74,8 @@ export const ADDRESS_BYTES = 8;
 export const ADDRESS_KEY_SIZE = 24;
 export const ADDRESS_ENTRY_SIZE = 4;
 
-/** Of all ports together: the wire learns nothing. */
-export const LEARNED_ALL = SLOT_WIRE;
-export const LEARNED_COUNT = 0;
-export const LEARNED_MAX = 4;
-export const LEARNED_ENTRY_SIZE = 8;
+/** u32, around past its end: only the difference of the two means something. */
+export const LEARN_COUNT_SIZE = 4;
 
 /** 0: no uplink. */
 export const CONFIG_UPLINK = 0;
@@ -119,7 +123,7 @@ export const COUNTERS = [
   'dropUnknown',
   /** The receiver is being removed. */
   'dropGone',
-  /** A learning port has as many MACs as it may. */
+  /** A learning port has as many MACs as it may, or all together have. */
   'dropLearnFull',
   /** The kernel refused the copy of a group frame for this receiver: interface down, or out of memory. */
   'dropClone',

@@ -13,7 +13,7 @@ import { Assembler, type Program } from '../assembler.js';
 import * as piece from './fragments.js';
 import { toGroup } from './group.js';
 import * as layout from './layout.js';
-import { otherSource } from './learning.js';
+import { learnedReceiver, otherSource } from './learning.js';
 import { checkSender } from './sender.js';
 
 export function portIngress(slot: number): Program {
@@ -34,15 +34,19 @@ export function portIngress(slot: number): Program {
   a.label('sender_known');
   a.jump('set', 'r9', 1, 'group');
   piece.lookup(a, 'macs', piece.STACK_DESTINATION);
-  a.jump('eq', 'r0', 0, 'unknown');
+  a.jump('eq', 'r0', 0, 'unlisted');
   a.load('u32', 'r8', 'r0', layout.MAC_SLOT);
   a.jump('eq', 'r8', layout.SLOT_HOST, 'host');
+  a.label('port');
   a.jump('eq', 'r8', slot, 'echo');
   a.label('deliver');
   piece.deliver(a, slot, true);
 
   a.label('host');
   toUplink(a, layout.SLOT_HOST, skb.BPF_F_INGRESS);
+  a.label('unlisted');
+  learnedReceiver(a, 'unknown');
+  a.goto('port');
   a.label('unknown');
   piece.config(a, 'r2', layout.CONFIG_LONGEST);
   piece.ifOversize(a, 'r2', 'oversize');

@@ -14,7 +14,7 @@ import { Assembler, type Program } from '../assembler.js';
 import * as piece from './fragments.js';
 import { toGroup } from './group.js';
 import * as layout from './layout.js';
-import { forgetSource } from './learning.js';
+import { forgetSource, learnedReceiver } from './learning.js';
 
 export function uplinkIngress(): Program {
   return uplink('netferry_in', layout.SLOT_WIRE, true);
@@ -38,11 +38,16 @@ function uplink(name: string, from: number, peer: boolean): Program {
   }
   a.jump('set', 'r9', 1, 'group');
   piece.lookup(a, 'macs', piece.STACK_DESTINATION);
-  a.jump('eq', 'r0', 0, 'pass');
+  a.jump('eq', 'r0', 0, 'unlisted');
   a.load('u32', 'r8', 'r0', layout.MAC_SLOT);
   a.jump('lt', 'r8', layout.SLOT_PORTS, 'pass');
+  a.label('deliver');
   piece.countFrame(a, 'rx', from);
   piece.deliver(a, from, peer);
+
+  a.label('unlisted');
+  learnedReceiver(a, 'pass');
+  a.goto('deliver');
 
   a.label('group');
   piece.ifReserved(a, 'r9', 'pass');
