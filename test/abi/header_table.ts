@@ -458,6 +458,11 @@ export const TABLE: Record<string, HeaderTable> = {
         'TYPE:map_type key_size value_size max_entries FLAGS:map_flags NAME:map_name',
       ),
       ...offsets('MAP_ELEM_', 'union bpf_attr', 'FD:map_fd key value flags'),
+      ...offsets(
+        'BATCH_',
+        'union bpf_attr',
+        'IN:batch.in_batch OUT:batch.out_batch KEYS:batch.keys VALUES:batch.values COUNT:batch.count MAP_FD:batch.map_fd',
+      ),
       ...offsets('PROG_LOAD_', 'union bpf_attr', 'TYPE:prog_type insn_cnt insns license log_level log_size'),
       ...offsets('PROG_LOAD_', 'union bpf_attr', 'log_buf NAME:prog_name'),
       ...offsets('TEST_RUN_', 'union bpf_attr', 'PROG_FD:test.prog_fd RETVAL:test.retval REPEAT:test.repeat'),
