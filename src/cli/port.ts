@@ -36,6 +36,8 @@ The interface is brought up and keeps its name. Frames go between it, the guests
 kernel. With neither --mac nor --learn it learns the one MAC it sends from first. It is attached until it is
 detached or the daemon ends: one that vanishes and comes back (a container that starts anew) is attached again.
 Frames that are longer than its MTU allows are dropped (oversize), as a bridge drops them.
+With an IPv6 --address its link-local address may be the one made of its MAC (EUI-64), which Linux makes unless told
+otherwise; another one is given as an --address, too.
 
 Examples:
   netferry attach veth7 --mac 02:00:5e:10:00:07 --address 10.1.0.7

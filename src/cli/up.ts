@@ -143,10 +143,9 @@ async function up(context: Context, options: UpOptions): Promise<number> {
     );
   const { io, directory } = context;
   if (options.uplink !== undefined) {
-    const { canMakeTaps, lackingCapabilities } = await import('../daemon/doctor.js');
-    if (options.rootless || !canMakeTaps(io.uid)) {
-      throw withoutRoot(options.uplink, io.uid === 0 ? lackingCapabilities() : []);
-    }
+    const { lackingCapabilities } = await import('../daemon/doctor.js');
+    const lacking = io.uid === 0 ? lackingCapabilities(true) : [];
+    if (options.rootless || io.uid !== 0 || lacking.length > 0) throw withoutRoot(options.uplink, lacking);
   }
   // Before anything else: from here on nobody else starts, or cleans up, in this directory.
   const { claimDirectory } = await import('../daemon/claim.js');

@@ -40,13 +40,16 @@ const BODY_MAX = 65_536;
 /** ms for a request's head, and for all of it: who opens connections and says nothing is not waited for. */
 const HEAD_MOST = 5000;
 const REQUEST_MOST = 10_000;
-const CONNECTIONS_MAX = 128;
+/** ms without progress for who does not read the answer. */
+const ANSWER_MOST = 15_000;
+export const CONNECTIONS_MAX = 512;
 
 export class ControlServer {
   readonly #daemon: Controlled;
   readonly #server: Server;
 
-  constructor(daemon: Controlled) {
+  /** `answerMost`: for tests. */
+  constructor(daemon: Controlled, answerMost = ANSWER_MOST) {
     this.#daemon = daemon;
     const limits = {
       headersTimeout: HEAD_MOST,
@@ -55,6 +58,8 @@ export class ControlServer {
     };
     this.#server = createServer(limits, (request, response) => {
       response.setHeader('connection', 'close');
+      // Not before: a guest may take long to leave.
+      response.once('prefinish', () => request.socket.setTimeout(answerMost, () => request.socket.destroy()));
       this.#serve(request, response).catch((error: unknown) => refuse(response, 500, error));
     });
     this.#server.maxConnections = CONNECTIONS_MAX;

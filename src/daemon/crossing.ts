@@ -100,6 +100,7 @@ export class Crossing implements Kept {
   }
 
   async renew(): Promise<void> {
+    this.miss(); // again, where the last attempt came half-way
     const name = linkInfo(this.name) ? freeName() : this.name;
     await this.#tap.remake(name);
     prepare(name);

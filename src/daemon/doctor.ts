@@ -19,8 +19,9 @@ import { checkDirectory } from './directory.js';
 import type { Check } from './doctor_check.js';
 import { examineXen } from './doctor_xen.js';
 
-/** linux/capability.h */
-const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 };
+/** linux/capability.h: of those that make root what it is, what taps, namespaces and eBPF need; and an uplink's packet socket. */
+const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 };
+const UPLINK_CAPABILITIES = { ...CAPABILITIES, CAP_NET_RAW: 13 };
 /** Vifs with mapping caches of their own that a machine should have room for. */
 const MANY = 128;
 const UNSHARE_TIMEOUT = 5000;
@@ -104,9 +105,9 @@ export function canMakeTaps(uid: number): boolean {
   return uid === 0 && lackingCapabilities().length === 0;
 }
 
-/** Of those that make root what it is, the ones that this process has not: in a container, for one. */
-export function lackingCapabilities(): string[] {
-  return Object.entries(CAPABILITIES)
+/** What root needs, for an uplink too if that is asked for, and this process has not: in a container, for one. */
+export function lackingCapabilities(uplink = false): string[] {
+  return Object.entries(uplink ? UPLINK_CAPABILITIES : CAPABILITIES)
     .filter(([, capability]) => !hasCapability(capability))
     .map(([name]) => name);
 }

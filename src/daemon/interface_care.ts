@@ -73,7 +73,7 @@ export class InterfaceCare {
       attempt(() => keeper && this.#lookAtUplink(keeper, hook, lost, due, polled ? undefined : names));
       attempt(() => this.#lookAtCrossing(hook, lost));
       const looked = ports.filter((port) => this.#isDue(port, due, names));
-      hurry.during(looked.filter((port) => !port.present).length, () => {
+      hurry.during(looked.filter((port) => this.#mayEnter(port)).length, () => {
         for (const port of looked) {
           if (this.#spent < BUDGET) attempt(() => this.#lookAtPort(port, hook, lost));
           else rest.push(port);
@@ -142,6 +142,12 @@ export class InterfaceCare {
     names: ReadonlySet<string> | undefined,
   ): boolean {
     return port.present ? isAmong(due, port.ifindex) : (names?.has(port.device) ?? true);
+  }
+
+  /** Its interface is back, and nothing says yet that it will not do. */
+  #mayEnter(port: KernelPort): boolean {
+    const index = port.present ? undefined : linkInfo(port.device)?.index;
+    return index !== undefined && port.backoff.isDue(index);
   }
 
   #lookAtPort(port: KernelPort, hook: Hook, lost: ReadonlySet<number>): void {

@@ -190,7 +190,8 @@ export class KernelNetwork {
     const { name, mtu, counters, absent } = crossing;
     // A group's frame that nobody in user space is there for is no loss.
     const { 'group-of-none': _, ...inside } = counters.drops;
-    const drops = { ...hookDrops(hook.counters(crossing.id)), ...inside };
+    const drops = hookDrops(hook.counters(crossing.id));
+    for (const [reason, count] of Object.entries(inside)) drops[reason] = (drops[reason] ?? 0) + count;
     const row = { ...fixed, name, kind: 'crossing', mac: '', macs: [...this.#macs], mtu } as const;
     const state = absent === null ? 'connected' : 'absent';
     rows.push({ ...row, state, reason: absent, carrier: absent === null, counters: { ...counters, drops } });

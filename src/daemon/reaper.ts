@@ -12,8 +12,8 @@ export interface Reaper {
 
 /**
  * `read` returns when the daemon says so (a line: nothing is to be done) or is dead (end of file). Dead is not gone: the
- * kernel still closes what it had open, which takes it 15 ms for each interface by TCX, unless it is in a hurry
- * (daemon/hurry.ts). Only then may the next one begin.
+ * kernel still closes what it had open, which takes it 15 ms for each interface by TCX. Only then may the next one begin.
+ * If the daemon was in a hurry (hurry.ts), the kernel ends in one, and is calm again after that.
  */
 const SCRIPT = `
 trap "" HUP INT TERM
@@ -25,18 +25,12 @@ gone() {
   [ $# -le 1 ] && grep -q "^State:.[ZX]" "/proc/$daemon/status"
 }
 if ! read -r _; then
-  ours=
-  [ -e "$mark" ] && ours=yes
   looks=0
   while ! gone && [ $looks -lt 200 ]; do
     sleep 0.05
     looks=$((looks + 1))
-    if [ $looks = 2 ] && [ -z "$ours" ] && [ "$(cat "$switch")" = 0 ]; then
-      ours=yes
-      echo 1 >"$switch"
-    fi
   done
-  [ "$ours" ] && echo 0 >"$switch"
+  [ -e "$mark" ] && echo 0 >"$switch"
   rm -f -- "$mark" "$@"
   rmdir -- "$(dirname -- "$1")"
 fi`;

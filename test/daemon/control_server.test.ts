@@ -6,10 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Controlled, ControlServer } from '../../src/daemon/control_server.js';
+import type { GuestInfo } from '../../src/daemon/api.js';
+import { CONNECTIONS_MAX, type Controlled, ControlServer } from '../../src/daemon/control_server.js';
 import { UnknownPort } from '../../src/daemon/kernel_port.js';
 import { until } from '../e2e/support/place.js';
 
+/** ms for who does not read. */
+const ANSWER_MOST = 500;
+/** More than a socket holds. */
+const many = Array.from({ length: 100_000 }, (_, i) => ({ name: `g${i}`, pid: i }) as GuestInfo);
 const GET = 'GET /v1/vifs HTTP/1.1\r\nHost: x\r\n\r\n';
 
 describe('the control socket', () => {
@@ -28,7 +33,7 @@ describe('the control socket', () => {
         looks++;
         return [];
       },
-      guests: () => [],
+      guests: () => many,
       removeGuest: never,
       setLink: never,
       attachPort: never,
@@ -37,7 +42,7 @@ describe('the control socket', () => {
       },
       down: never,
     };
-    server = new ControlServer(daemon);
+    server = new ControlServer(daemon, ANSWER_MOST);
     await server.listen(path);
   });
   after(async () => {
@@ -98,11 +103,28 @@ describe('the control socket', () => {
   });
 
   test('more connections than anybody needs: those that say nothing are closed, and there is room again', async () => {
-    const silent = Array.from({ length: 400 }, () => client().resume());
-    await until('some are refused', () => silent.some(({ destroyed }) => destroyed));
+    const silent = Array.from({ length: 2 * CONNECTIONS_MAX }, () => client().resume());
     const open = () => silent.filter(({ destroyed }) => !destroyed).length;
-    assert.ok(open() >= 100 && open() <= 200, `${open()} are open`);
+    await until('half of them are refused', () => open() <= CONNECTIONS_MAX);
     await until('all are closed', () => open() === 0, 10_000);
+    await answers();
+  });
+
+  test('a long answer goes to who reads it, and is not kept for who does not', async () => {
+    const whole = await say(GET.replace('vifs', 'guests'), 10_000);
+    assert.match(whole.slice(-40), /"pid":99999\}\]\n\r\n0\r\n\r\n$/, 'all of it');
+    const rude = client().pause();
+    let got = 0;
+    rude.on('data', (data) => {
+      got += data.length;
+    });
+    rude.pause();
+    rude.write(GET.replace('vifs', 'guests'));
+    await sleep(4 * ANSWER_MOST);
+    const ended = new Promise((resolve) => rude.once('close', resolve));
+    rude.resume();
+    await ended;
+    assert.ok(got < whole.length, `${got} of ${whole.length} bytes`);
     await answers();
   });
 

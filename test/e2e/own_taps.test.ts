@@ -95,7 +95,8 @@ for (const [threads, mode] of [
       const { place } = site.host;
       // Deleted so often that the next one has to wait.
       for (let i = 0; i < 3; i++) {
-        await until('it is there', async () => (await crossing()).state === 'connected', 20_000);
+        const whole = async () => !!(await linkOf(place, 'nfx0')) && (await crossing()).state === 'connected';
+        await until('it is there', whole, 20_000);
         await place.run('ip link del nfx0');
       }
       await until('that is said', async () => (await crossing()).state === 'absent');

@@ -96,7 +96,7 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
   test('up --uplink by one who is root by name alone', async () => {
     for (const [lacking, says] of [
       ['-net_admin', /^there is no way to up0 without CAP_NET_ADMIN\n {2}give them to the container/],
-      ['-sys_admin,-bpf,-net_raw', /^there is no way to up0 without CAP_NET_RAW, CAP_SYS_ADMIN\n/],
+      ['-sys_admin,-bpf,-net_raw', /^there is no way to up0 without CAP_SYS_ADMIN, CAP_NET_RAW\n/],
     ] as const) {
       const bound = ['setpriv', '--bounding-set', lacking, '--inh-caps', lacking];
       const up = [
@@ -113,6 +113,10 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
       assert.match(stderr.replace(/^netferry: /, ''), says);
     }
     assert.equal(existsSync(`${site.ferry.directory}-second`), false);
+    // Only an uplink needs a packet socket.
+    const raw = ['setpriv', '--bounding-set', '-net_raw', '--inh-caps', '-net_raw'];
+    const { stdout } = await site.host.place.try([...raw, process.execPath, ENTRY, 'doctor', '--json']);
+    assert.match(stdout, /"found":\s*"root"/);
   });
 
   test('up --uplink with a wireless interface', async () => {
