@@ -21,6 +21,11 @@ const TURN = 32;
  * ports go or come at once, everything else that the thread does has its turn in between.
  */
 const BUDGET = 100;
+/**
+ * A walk through what was learned takes ms, and a guest can have its carrier come and go as often as it likes. So between
+ * two walks that it makes happen, this many times what the last one took passes, or till the next second's look.
+ */
+const PAUSE = 20;
 
 export interface InterfaceCareParts {
   readonly uplink: UplinkKeeper | undefined;
@@ -30,6 +35,8 @@ export interface InterfaceCareParts {
   readonly ageing: number;
   readonly log: Log;
   readonly hurry: Hurry;
+  /** ms; default performance.now. */
+  readonly clock?: () => number;
 }
 
 export class InterfaceCare {
@@ -40,8 +47,10 @@ export class InterfaceCare {
   #failure = '';
   /** ms of the budget that this look has used. */
   #spent = 0;
-  /** Ports without carrier, by the hook's numbers, that this look has seen. */
-  #deserted: number[] = [];
+  /** Ports seen without carrier, by the hook's numbers; what was learned behind them is to be forgotten. */
+  readonly #deserted = new Set<number>();
+  /** By the clock, before which nothing is forgotten for that but by the look each second. */
+  #pausedUntil = 0;
 
   constructor(parts: InterfaceCareParts) {
     this.#parts = parts;
@@ -65,7 +74,6 @@ export class InterfaceCare {
     };
     const rest: KernelPort[] = [];
     this.#spent = 0;
-    this.#deserted = [];
     const due = this.#due(hook, changes, polled);
     const lost = attempt(() => hook.lost(due));
     const names = changes && attempt(() => this.#names(changes, polled));
@@ -85,8 +93,7 @@ export class InterfaceCare {
       else changes?.names.add(port.device);
     }
     attempt(() => hook.examine(due));
-    // Nobody is behind them any more: who comes next may have other MACs. A bridge forgets then, too.
-    attempt(() => hook.forgetBehind(this.#deserted));
+    attempt(() => this.#forgetDeserted(hook, polled));
     if (polled && ports.some((port) => port.learns)) attempt(() => hook.forgetLearned(ageing * 1000));
     const failure = failures.join('; ');
     if (failure !== '' && failure !== this.#failure) log.warn(`looking after interfaces: ${failure}`);
@@ -154,7 +161,7 @@ export class InterfaceCare {
     const { log } = this.#parts;
     if (port.present) {
       const now = linkDetailsOf(port.ifindex);
-      if (now?.carrier === false && port.learns && port.id !== undefined) this.#deserted.push(port.id);
+      if (now?.carrier === false && port.learns && port.id !== undefined) this.#deserted.add(port.id);
       if (port.stays(lost.has(port.ifindex), now)) return;
       const why = now ? `the program on ${now.name} was taken away` : `${port.device} is gone`;
       this.#timed(() => port.leave(hook, why));
@@ -172,6 +179,18 @@ export class InterfaceCare {
       const why = error instanceof Error ? error.message : String(error);
       if (port.stillAbsent(why)) log.warn(`port ${port.name}: ${why}`);
     }
+  }
+
+  /** Nobody is behind them any more: who comes next may have other MACs. A bridge forgets then, too. */
+  #forgetDeserted(hook: Hook, polled: boolean): void {
+    const clock = this.#parts.clock ?? (() => performance.now());
+    const begun = clock();
+    if (this.#deserted.size === 0 || (!polled && begun < this.#pausedUntil)) return;
+    const ids = [...this.#deserted];
+    this.#deserted.clear();
+    hook.forgetBehind(ids);
+    const ended = clock();
+    this.#pausedUntil = ended + PAUSE * (ended - begun);
   }
 
   #timed(act: () => void): void {

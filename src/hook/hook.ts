@@ -124,9 +124,9 @@ export class Hook {
     port.addresses = options.addresses;
     port.allowed(); // malformed addresses throw before anything is done
     this.#maps.clearCounters(port.id);
-    this.#learning.begin(port.id, port.learn);
     this.#ports.add(port);
     try {
+      this.#learning.begin(port.id, port.learn);
       this.#maps.setPort(port.id, port.entry());
       for (const mac of macs) this.#giveMac(port, mac);
       port.enterAddresses(this.#maps);

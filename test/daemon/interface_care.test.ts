@@ -33,8 +33,10 @@ class WatchedHook extends Hook {
   }
   /** Of which ports it was asked to forget. */
   deserted: (readonly number[])[] = [];
+  elapse = () => {};
   override forgetBehind(ids: readonly number[]): void {
-    if (ids.length > 0) this.deserted.push(ids);
+    this.deserted.push(ids);
+    this.elapse();
     super.forgetBehind(ids);
   }
 }
@@ -49,6 +51,7 @@ function inside(mode: Mode): void {
     let ports: KernelPort[];
     let uplink: UplinkKeeper;
     let care: InterfaceCare;
+    let now: number;
     const hurry = new Hurry('/proc/nosuch'); // no place for its mark: it makes no difference
 
     /** As after what happened, or as each second. */
@@ -75,7 +78,8 @@ function inside(mode: Mode): void {
         (_, i) => new KernelPort({ device: `m${i}`, macs: [`02:00:00:00:00:${16 + i}`] }, book),
       );
       for (const port of ports) port.enter(hook);
-      care = new InterfaceCare({ uplink, ports, ageing: 300, log, hurry });
+      now = 0;
+      care = new InterfaceCare({ uplink, ports, ageing: 300, log, hurry, clock: () => now });
       events = new InterfaceEvents();
       look();
       hook.asked = [];
@@ -188,6 +192,33 @@ function inside(mode: Mode): void {
       look();
       assert.deepEqual(learned(), new Set());
       assert.deepEqual(hook.deserted, [learners.map(({ id }) => id)]);
+    });
+
+    test('a learning port’s carrier comes and goes all the time: that makes no more of walks than they take pauses', () => {
+      sh('ip link add l1 type veth peer name l1peer');
+      const port = new KernelPort({ device: 'l1', learn: 8 }, new AddressBook([]));
+      port.enter(hook);
+      ports.push(port);
+      const walks = (polled = false) => {
+        hook.deserted = [];
+        sh('ip link set l1peer up && ip link set l1peer down');
+        look(polled);
+        return hook.deserted;
+      };
+      hook.elapse = () => {
+        now += 10;
+      };
+      assert.deepEqual(walks(), [[port.id]]);
+      assert.deepEqual(walks(), []);
+      assert.deepEqual(walks(true), [[port.id]], 'each second at least');
+      now += 199;
+      assert.deepEqual(walks(), []);
+      now += 1;
+      sh('ip link set l1peer up');
+      hook.deserted = [];
+      look();
+      assert.deepEqual(hook.deserted, [[port.id]], 'what was put off is not forgotten');
+      assert.deepEqual(walks(true), [[port.id]]);
     });
 
     test('a look each second sees the uplink, a turn of the ports, and what is away', () => {
