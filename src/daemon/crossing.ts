@@ -88,8 +88,13 @@ export class Crossing implements Kept {
   gone(): boolean {
     const link = linkDetailsOf(this.ifindex);
     if (!link || this.#tap.deleted) return true;
-    if (link.mtu !== MTU) linkSet(link.name, { mtu: MTU });
-    if (!link.up) linkSet(link.name, { up: true });
+    try {
+      if (link.mtu !== MTU) linkSet(link.name, { mtu: MTU });
+      if (!link.up) linkSet(link.name, { up: true });
+    } catch (error) {
+      if (!linkDetailsOf(this.ifindex)) return true; // since we looked
+      throw error;
+    }
     if (link.name !== this.name) this.#tap.renamed(link.name);
     return false;
   }

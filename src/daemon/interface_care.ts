@@ -139,7 +139,12 @@ export class InterfaceCare {
   #lookAtCrossing(hook: Hook, lost: ReadonlySet<number>): void {
     const crossing = hook.ports().find(({ fallback }) => fallback);
     if (!crossing || !lost.has(crossing.ifindex)) return;
-    crossing.reattach();
+    try {
+      crossing.reattach();
+    } catch (error) {
+      if (!linkDetailsOf(crossing.ifindex)) return; // deleted a moment ago: its keeper will see it
+      throw error;
+    }
     this.#parts.log.warn(`${crossing.name}: its program was taken away, and is back`);
   }
 

@@ -88,7 +88,7 @@ for (const [threads, mode] of [
       await until('no descriptor is left', () => holdings(site.ferry.daemon.pid).fds <= held.fds);
       assert.equal(said(/nfx0 was deleted by somebody; until it is made anew vifs in user space reach/), 1);
       assert.equal(said(/netferry: nfx0 is there again/), 1);
-      assert.equal(said(/looking after/), 0);
+      assert.equal(said(/looking after/), 0, site.ferry.daemon.errors());
     });
 
     test('while it is away, what is for guests in user space is dropped and counted, and does not go to the wire', async () => {
