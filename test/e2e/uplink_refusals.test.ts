@@ -93,22 +93,19 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
     await ping(a, site.remote.v4);
   });
 
+  /** `netferry up --uplink` of another daemon. */
+  const up = (uplink: string) => {
+    const directory = `${site.ferry.directory}-second`;
+    return [process.execPath, ENTRY, 'up', '--dir', directory, '--uplink', uplink];
+  };
+
   test('up --uplink by one who is root by name alone', async () => {
     for (const [lacking, says] of [
       ['-net_admin', /^there is no way to up0 without CAP_NET_ADMIN\n {2}give them to the container/],
       ['-sys_admin,-bpf,-net_raw', /^there is no way to up0 without CAP_SYS_ADMIN, CAP_NET_RAW\n/],
     ] as const) {
       const bound = ['setpriv', '--bounding-set', lacking, '--inh-caps', lacking];
-      const up = [
-        process.execPath,
-        ENTRY,
-        'up',
-        '--dir',
-        `${site.ferry.directory}-second`,
-        '--uplink',
-        'up0',
-      ];
-      const { code, stderr } = await site.host.place.try([...bound, ...up]);
+      const { code, stderr } = await site.host.place.try([...bound, ...up('up0')]);
       assert.equal(code, 1);
       assert.match(stderr.replace(/^netferry: /, ''), says);
     }
@@ -125,16 +122,15 @@ describe('refused', { skip: lacking(...NEEDS, 'curl') }, () => {
       index=$(cat /sys/class/net/other/ifindex) && mount -t tmpfs none /sys/class/net &&
       mkdir -p /sys/class/net/other/phy80211 && echo $index > /sys/class/net/other/ifindex &&
       exec "$@"`;
-    const up = [
-      process.execPath,
-      ENTRY,
-      'up',
-      '--dir',
-      `${site.ferry.directory}-second`,
-      '--uplink',
-      'other',
+    const command = [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      `mount -t sysfs none /sys && ${script}`,
+      'sh',
+      ...up('other'),
     ];
-    const command = ['unshare', '--mount', 'sh', '-c', `mount -t sysfs none /sys && ${script}`, 'sh', ...up];
     const { code, stderr } = await site.host.place.try(command);
     assert.equal(code, 1);
     assert.equal(
